@@ -1,0 +1,157 @@
+package heap
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Kind says what a finding is about.
+type Kind string
+
+// The kinds of findings. The first group is damage to the heap's own
+// structures, the second a pointer that the caller should not have passed.
+const (
+	// HeaderDamaged: a control header was overwritten. Recovered says whether
+	// its backup, or other evidence, restored it.
+	HeaderDamaged Kind = "header-damaged"
+	// BackupDamaged: the backup of an intact control header was overwritten.
+	BackupDamaged Kind = "backup-damaged"
+	// BothDamaged: neither a control header nor its backup can be trusted.
+	BothDamaged Kind = "both-damaged"
+	// LinkBroken: a node and its neighbour contradict each other although
+	// both headers are intact.
+	LinkBroken Kind = "link-broken"
+	// FreeDamaged: the allocator's note in the payload of a free node was
+	// overwritten: somebody wrote to memory after freeing it.
+	FreeDamaged Kind = "write-after-free"
+	// FreeIndexWrong: the structure that finds free nodes disagrees with the
+	// nodes.
+	FreeIndexWrong Kind = "free-index-wrong"
+	// TotalsWrong: the running totals disagree with a recount.
+	TotalsWrong Kind = "totals-wrong"
+	// PoolHeadDamaged: the pool's own head was overwritten.
+	PoolHeadDamaged Kind = "pool-head-damaged"
+
+	NilPointer    Kind = "nil-pointer"         // nil was freed
+	OutsidePool   Kind = "outside-pool"        // not in any known pool
+	OtherPool     Kind = "other-pool"          // belongs to another pool
+	Unaligned     Kind = "unaligned-pointer"   // no payload can start there
+	InsideNode    Kind = "inside-node"         // inside a used node, not at its payload
+	InsideFree    Kind = "inside-free-node"    // inside a free node, never a payload as far as can be told
+	DoubleFree    Kind = "double-free"         // freed before
+	InQuarantine  Kind = "quarantined-node"    // in memory withdrawn after damage
+	InPoolControl Kind = "inside-pool-control" // in the pool's own head or tail
+)
+
+// WildPointer reports whether the finding is about a pointer passed by the
+// caller and not about damage.
+func (k Kind) WildPointer() bool {
+	switch k {
+	case NilPointer, OutsidePool, OtherPool, Unaligned, InsideNode, InsideFree, DoubleFree, InQuarantine, InPoolControl:
+		return true
+	}
+	return false
+}
+
+// Field is one field of a control header as three witnesses give it. A witness
+// that does not exist for the finding is the empty string.
+type Field struct {
+	Name    string `json:"name"`
+	Header  string `json:"header"`            // what the header in place says
+	Backup  string `json:"backup"`            // what its backup says
+	Differs bool   `json:"differs,omitempty"` // the two contradict each other
+}
+
+// Span is a half-open range of addresses: [Start, End).
+type Span struct {
+	Start, End Addr
+}
+
+// Len returns the length of the span in bytes.
+func (s Span) Len() uint64 { return uint64(s.End - s.Start) }
+
+// MarshalJSON encodes the span as a pair of hexadecimal strings.
+func (s Span) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `["%s","%s"]`, s.Start, s.End), nil
+}
+
+// Finding is one thing found wrong with a heap. It is a value: it stays valid
+// after the heap has changed.
+type Finding struct {
+	Kind Kind   `json:"kind"`
+	Pool string `json:"pool,omitempty"` // the pool's name
+	Op   string `json:"op,omitempty"`   // what noticed it: "alloc", "free", "realloc", "check", ...
+
+	// Node is the start of the node concerned, as memused names it.
+	Node Addr `json:"node,omitempty"`
+	// Pointer is what the caller passed, Expected what it should have been
+	// (0: cannot be told). Wild pointers only.
+	Pointer  Addr `json:"pointer,omitempty"`
+	Expected Addr `json:"expected,omitempty"`
+
+	// Fields compares the damaged header with its backup, field by field.
+	Fields []Field `json:"fields,omitempty"`
+	// Span is the overwritten range as far as the evidence shows: from the
+	// first to the last byte known to be wrong.
+	Span Span `json:"span,omitzero"`
+	// Reach says in words how far the damage goes and what the overwriting
+	// bytes look like.
+	Reach string `json:"reach,omitempty"`
+
+	// Subject is the node concerned as restored or as believed; nil if
+	// nothing is known about it.
+	Subject *Node `json:"subject,omitempty"`
+	// Previous is the node physically in front of the damage.
+	Previous *Node `json:"previous,omitempty"`
+	// Culprit is the node whose user most likely did it; nil: cannot be told.
+	Culprit       *Node  `json:"culprit,omitempty"`
+	CulpritReason string `json:"culprit_reason,omitempty"`
+
+	// Recovered says that nothing is lost: what was damaged has been, or can
+	// be, restored exactly.
+	Recovered bool `json:"recovered"`
+	// Detail is what else there is to say, in a sentence.
+	Detail string `json:"detail,omitempty"`
+
+	// Stack is the call stack of the operation that noticed it.
+	Stack Stack `json:"stack"`
+	// FirstFree is the call stack of the first free, in a double free.
+	FirstFree Stack `json:"first_free,omitempty"`
+}
+
+// Summary returns the finding as one line without stacks.
+func (f *Finding) Summary() string {
+	var b strings.Builder
+	b.WriteString(string(f.Kind))
+	if f.Op != "" {
+		fmt.Fprintf(&b, " noticed by %s", f.Op)
+	}
+	if f.Pool != "" {
+		fmt.Fprintf(&b, " in pool %s", f.Pool)
+	}
+	if f.Kind.WildPointer() {
+		fmt.Fprintf(&b, ": the pointer given is %s", f.Pointer)
+		if f.Expected != 0 {
+			fmt.Fprintf(&b, ", the pointer should be %s", f.Expected)
+		}
+	} else if f.Node != 0 {
+		fmt.Fprintf(&b, ": node %s", f.Node)
+		if f.Span.Len() > 0 {
+			fmt.Fprintf(&b, ", %d bytes overwritten at [%s, %s)", f.Span.Len(), f.Span.Start, f.Span.End)
+		}
+		if f.Recovered {
+			b.WriteString(", restored")
+		}
+	}
+	if f.Detail != "" {
+		b.WriteString(": ")
+		b.WriteString(f.Detail)
+	}
+	if f.Culprit != nil {
+		fmt.Fprintf(&b, "; probable culprit: node %s", f.Culprit.Addr)
+		if f.CulpritReason != "" {
+			fmt.Fprintf(&b, " (%s)", f.CulpritReason)
+		}
+	}
+	return b.String()
+}
