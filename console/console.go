@@ -1,0 +1,147 @@
+// Package console turns the text that devices print on their consoles into
+// heap snapshots.
+//
+// A log is read once, front to back, in constant memory but for the listing
+// being read. What surrounds the listings does not matter: boot messages,
+// other commands, prompts, time stamps in front of every line, colour escapes
+// and the output of other tasks in the middle of a listing are recognised or
+// counted, and what was lost is said in Snapshot.Partial or in Reader.Notes.
+//
+// Each dialect (a kind of device, and the command that prints its heap) is one
+// file that fills in one dialect value; the table below lists them.
+package console
+
+import (
+	"bytes"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// dialects is the table of what is understood. The first dialect whose header
+// matches a line reads the listing that follows it.
+var dialects = []*dialect{
+	&liteos,
+}
+
+// A dialect is one way in which devices print the nodes of their heap. Every
+// function is given one line without its line end and free of escape
+// sequences, but possibly with a prefix that a logger put there. None of them
+// may keep the line.
+type dialect struct {
+	name   string // "LiteOS memused"
+	sample string // its header line as a person would recognise it
+
+	// header reports whether the line starts a listing, and how many stack
+	// levels each row has.
+	header func(line []byte) (levels int, ok bool)
+	// row reads the rows in the line and adds them to l. It reports whether
+	// there was one; if not, it has changed nothing.
+	row func(line []byte, l *listing) bool
+	// stray reports whether a line outside every listing is a row of one.
+	stray func(line []byte) bool
+	// resume reads a line that holds the rest of a row which another task
+	// interrupted.
+	resume func(line []byte, l *listing) bool
+	// fragment reports whether a line that is no row looks like what is left
+	// of one.
+	fragment func(line []byte) bool
+
+	// prompt reports whether the line shows the shell waiting for a command:
+	// the one before has returned.
+	prompt func(line []byte) bool
+	// restart reports whether the line is printed by a device that boots.
+	restart func(line []byte) bool
+	// pool returns the name of the pool that the next listing shows, if the
+	// line announces one.
+	pool func(line []byte) (string, bool)
+}
+
+// Dialects returns the names of the dialects that are understood.
+func Dialects() []string {
+	names := make([]string, len(dialects))
+	for i, d := range dialects {
+		names[i] = d.name
+	}
+	return names
+}
+
+// stripEscapes removes ANSI escape sequences (ECMA-48 control sequences, and
+// two-character escapes) from line. It returns line itself if there are none,
+// and otherwise a slice of scratch, which it may grow.
+func stripEscapes(line, scratch []byte) (clean, grown []byte) {
+	if bytes.IndexByte(line, 0x1b) < 0 {
+		return line, scratch
+	}
+	scratch = scratch[:0]
+	for i := 0; i < len(line); i++ {
+		if line[i] != 0x1b {
+			scratch = append(scratch, line[i])
+			continue
+		}
+		i++
+		if i < len(line) && line[i] == '[' {
+			for i++; i < len(line) && (line[i] < 0x40 || line[i] > 0x7e); i++ {
+			}
+		}
+	}
+	return scratch, scratch
+}
+
+// isSpace reports whether c separates columns. NUL counts: serial adapters
+// insert it.
+func isSpace(c byte) bool {
+	return c == ' ' || c == '\t' || c == '\r' || c == 0
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && isSpace(b[i]) {
+		i++
+	}
+	return i
+}
+
+// hexDigit gives the value of a hexadecimal digit, and 0xff for anything else.
+var hexDigit = func() (t [256]uint8) {
+	for i := range t {
+		t[i] = 0xff
+	}
+	for i := range 10 {
+		t['0'+i] = uint8(i)
+	}
+	for i := range 6 {
+		t['a'+i] = uint8(10 + i)
+		t['A'+i] = uint8(10 + i)
+	}
+	return t
+}()
+
+// parseHex reads a 0x-prefixed number of 1 to 16 digits at b[i:]. It returns
+// the index behind it, or i if there is none.
+func parseHex(b []byte, i int) (heap.Addr, int) {
+	if len(b)-i < 3 || b[i] != '0' || b[i+1]|0x20 != 'x' {
+		return 0, i
+	}
+	if len(b)-i > 10 && hexDigit[b[i+10]] > 15 {
+		// The usual case, 32 bits, without a branch per digit.
+		d := b[i+2 : i+10 : i+10]
+		d0, d1, d2, d3 := hexDigit[d[0]], hexDigit[d[1]], hexDigit[d[2]], hexDigit[d[3]]
+		d4, d5, d6, d7 := hexDigit[d[4]], hexDigit[d[5]], hexDigit[d[6]], hexDigit[d[7]]
+		if d0|d1|d2|d3|d4|d5|d6|d7 <= 15 {
+			return heap.Addr(uint32(d0)<<28 | uint32(d1)<<24 | uint32(d2)<<20 | uint32(d3)<<16 |
+				uint32(d4)<<12 | uint32(d5)<<8 | uint32(d6)<<4 | uint32(d7)), i + 10
+		}
+	}
+	var v uint64
+	j := i + 2
+	for ; j < len(b); j++ {
+		d := hexDigit[b[j]]
+		if d > 15 {
+			break
+		}
+		v = v<<4 | uint64(d)
+	}
+	if n := j - i - 2; n == 0 || n > 16 {
+		return 0, i
+	}
+	return heap.Addr(v), j
+}

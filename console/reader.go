@@ -1,0 +1,372 @@
+package console
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+const (
+	// maxAfterEnd is how many lines of other output may follow the blank line
+	// behind a listing before it counts as over although no prompt came.
+	maxAfterEnd = 200
+	// poolReach is how many lines an announced pool may be ahead of its header.
+	poolReach = 5
+	// maxNotes bounds Notes.
+	maxNotes = 50
+
+	promptInRow = "the prompt came in the middle of a row"
+)
+
+// A Reader reads the listings in one log. It implements heap.Source.
+//
+// A listing is complete when the shell shows that the command returned: a
+// blank line or the prompt after its last row. It counts as cut, and its
+// snapshot is partial, when instead the log ends, the device restarts or
+// another listing begins, and when the prompt stands in the middle of a row.
+//
+// A Reader must not be used from several goroutines at a time.
+type Reader struct {
+	name    string
+	lines   lineReader
+	head    []byte // first bytes of the log, to say what it is if no listing is found
+	scratch []byte
+	stacks  stackTable
+
+	open   *listing
+	ready  []*heap.Snapshot // finished, not yet handed out
+	listed int              // listings begun, those of further pools not counted
+	rows   []row            // of the listing before: an array for the next
+
+	pool     string // announced for the next listing
+	poolLine int
+	restart  int // line of a restart since the last listing; 0: none
+	strays   int // rows outside every listing
+	strayAt  int // line of the first of them
+	stats    Stats
+	notes    []string
+	unsaid   int // notes beyond maxNotes
+	done     bool
+	err      error // to be yielded last
+}
+
+// Stats counts what a Reader has seen so far.
+type Stats struct {
+	Bytes     int64 // of the log
+	Lines     int
+	Snapshots int
+	Nodes     int // in all snapshots
+	Between   int // lines of other output in the middle of listings
+	Short     int // rows with stack levels missing
+	Strays    int // rows outside every listing
+	LongLines int // lines of which only the first 4 KiB were looked at
+}
+
+// NewReader returns a Reader of the log r. The name stands in
+// Snapshot.Source, in errors and in notes; it is usually the file's.
+func NewReader(r io.Reader, name string) *Reader {
+	return &Reader{name: name, lines: newLineReader(r)}
+}
+
+// NoListingError says that a log holds nothing to work with.
+type NoListingError struct {
+	Name   string // of the log
+	Lines  int    // read
+	Binary string // what the log looks like if not like text: "an ELF file"; or empty
+	Strays int    // rows of listings whose header the log lacks
+}
+
+// Error says what was looked for.
+func (e *NoListingError) Error() string {
+	if e.Binary != "" {
+		return fmt.Sprintf("%s: no heap listing: this is %s, not the text a console prints", e.Name, e.Binary)
+	}
+	if e.Lines == 0 {
+		return e.Name + ": no heap listing: the log is empty"
+	}
+	var looked []string
+	for _, d := range dialects {
+		looked = append(looked, fmt.Sprintf("the header %q of %s", d.sample, d.name))
+	}
+	s := fmt.Sprintf("%s: no heap listing in %s: looked for %s", e.Name, plural(e.Lines, "line"), strings.Join(looked, ", "))
+	if e.Strays > 0 {
+		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plural(e.Strays, "row"))
+	}
+	return s
+}
+
+// Snapshots returns the snapshots of the log in order; two that differ only in
+// Pool were printed by one command and share a label. The error is a
+// *NoListingError if the log holds none, or what the log's Read returned; the
+// listing being read at that moment is yielded before it as a partial one.
+// The sequence can be consumed once; breaking out of it and calling Snapshots
+// again continues.
+func (r *Reader) Snapshots() iter.Seq2[*heap.Snapshot, error] {
+	return func(yield func(*heap.Snapshot, error) bool) {
+		for {
+			for len(r.ready) > 0 {
+				s := r.ready[0]
+				r.ready = r.ready[1:]
+				if !yield(s, nil) {
+					return
+				}
+			}
+			if r.done {
+				if err := r.err; err != nil {
+					r.err = nil
+					yield(nil, err)
+				}
+				return
+			}
+			r.step()
+		}
+	}
+}
+
+// step reads one line.
+func (r *Reader) step() {
+	if r.open != nil && r.open.ended {
+		// A prompt has no line end: on a live console, do not wait for one.
+		if p := r.lines.partial(); p != nil && r.open.d.prompt(r.clean(p)) {
+			r.close("")
+			return
+		}
+	}
+	line, terminated, err := r.lines.next()
+	if err == nil {
+		r.line(line, terminated)
+	} else {
+		r.end(err)
+	}
+	if r.lines.line == 1 {
+		if kind := binaryKind(r.head); kind == elfFile || kind == gzipFile {
+			r.end(io.EOF)
+		}
+	}
+}
+
+// Stats returns what has been counted so far.
+func (r *Reader) Stats() Stats {
+	s := r.stats
+	s.Bytes, s.Lines, s.LongLines, s.Strays = r.lines.bytes, r.lines.line, r.lines.long, r.strays
+	return s
+}
+
+// Notes returns what a person should know about the log beyond what the
+// snapshots' Partial says: restarts between listings, rows with stack levels
+// missing, rows outside every listing. Each note is one line that begins with
+// the log's name. They are complete when Snapshots has ended.
+func (r *Reader) Notes() []string {
+	notes := append([]string(nil), r.notes...)
+	if r.unsaid > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %s more like these", r.name, plural(r.unsaid, "note")))
+	}
+	if r.strays > 0 && r.listed > 0 {
+		notes = append(notes, fmt.Sprintf("%s:%d: %s outside every listing ignored: the start of a listing is missing", r.name, r.strayAt, plural(r.strays, "row")))
+	}
+	if r.lines.long > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %s longer than %d bytes; only the beginning was looked at", r.name, plural(r.lines.long, "line"), maxLine))
+	}
+	return notes
+}
+
+func (r *Reader) note(format string, args ...any) {
+	if len(r.notes) == maxNotes {
+		r.unsaid++
+		return
+	}
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+
+func (r *Reader) clean(line []byte) []byte {
+	line, r.scratch = stripEscapes(line, r.scratch)
+	return line
+}
+
+// line takes in the next line of the log.
+func (r *Reader) line(line []byte, terminated bool) {
+	if len(r.head) < 1024 {
+		r.head = append(r.head, line...)
+		r.head = append(r.head, '\n')
+	}
+	line = r.clean(line)
+	if l := r.open; l != nil {
+		switch {
+		case l.ended && l.d.prompt(line):
+			r.close("")
+		case l.d.row(line, l):
+			if l.missing > 0 && l.d.prompt(line) {
+				r.close(midRow(l, promptInRow))
+			} else if !terminated && !padded(l.width) {
+				// The last number may have lost digits, and nothing shows it.
+				l.missing = max(l.missing, 1)
+			}
+			return
+		case l.missing > 0 && l.d.resume(line, l):
+			return
+		}
+	}
+	if r.header(line) {
+		return
+	}
+	if r.open == nil {
+		r.outside(line)
+		return
+	}
+	l := r.open
+	if _, ok := l.d.pool(line); ok {
+		r.close(midRow(l, "the next pool was announced in the middle of a row"))
+		r.outside(line)
+		return
+	}
+	switch {
+	case l.d.prompt(line):
+		r.close(midRow(l, promptInRow))
+	case l.d.restart(line):
+		r.close("the device restarted")
+		r.outside(line)
+	case skipSpace(line, 0) == len(line):
+		l.ended = true
+	case !l.ended && l.d.fragment(line):
+		l.unreadable++
+	default:
+		l.since++
+		if l.ended && l.since > maxAfterEnd {
+			r.close("")
+		}
+	}
+}
+
+func midRow(l *listing, reason string) string {
+	if l.missing > 0 && l.since == 0 {
+		return reason
+	}
+	return ""
+}
+
+// header opens a listing if the line is a header.
+func (r *Reader) header(line []byte) bool {
+	for _, d := range dialects {
+		levels, ok := d.header(line)
+		if !ok {
+			continue
+		}
+		if r.open != nil {
+			cut := ""
+			if !r.open.ended {
+				cut = "another listing begins before the blank line or prompt that ends one"
+			}
+			r.close(cut)
+		}
+		pool := ""
+		if r.pool != "" && r.lines.line-r.poolLine <= poolReach && r.listed > 0 {
+			pool = r.pool
+		} else {
+			r.listed++
+		}
+		r.pool = ""
+		if r.restart > 0 && r.listed > 1 {
+			r.note("%s:%d: the device restarted before listing %d: counts before and after a restart cannot be compared", r.name, r.restart, r.listed)
+		}
+		r.restart = 0
+		r.open = &listing{
+			d: d, number: r.listed, pool: pool, line: r.lines.line, levels: levels, stacks: &r.stacks, rows: r.rows[:0],
+		}
+		return true
+	}
+	return false
+}
+
+// outside looks at a line that belongs to no listing.
+func (r *Reader) outside(line []byte) {
+	for _, d := range dialects {
+		if pool, ok := d.pool(line); ok {
+			r.pool, r.poolLine = pool, r.lines.line
+		}
+		if r.restart == 0 && d.restart(line) {
+			r.restart = r.lines.line
+		}
+	}
+	for _, d := range dialects {
+		if d.stray(line) {
+			if r.strays++; r.strays == 1 {
+				r.strayAt = r.lines.line
+			}
+			return
+		}
+	}
+}
+
+// close finishes the open listing.
+func (r *Reader) close(cut string) {
+	l := r.open
+	r.open = nil
+	source := fmt.Sprintf("%s:%d", r.name, l.line)
+	s := l.finish(source, cut)
+	if l.short > 0 {
+		r.note("%s: %s of %s with stack levels missing: their call chains are shorter than they were", source, plural(l.short, "row"), s.Label)
+	}
+	r.rows = l.rows
+	r.stats.Snapshots++
+	r.stats.Nodes += len(s.Nodes)
+	r.stats.Between += l.between
+	r.stats.Short += l.short
+	r.ready = append(r.ready, s)
+}
+
+// end finishes what is open when the log is over, or cannot be read further.
+func (r *Reader) end(err error) {
+	r.done = true
+	failed := !errors.Is(err, io.EOF)
+	switch l := r.open; {
+	case l == nil:
+	case failed:
+		r.close("the log could not be read further")
+	case l.ended:
+		r.close("")
+	default:
+		r.close("the log ends before the blank line or prompt that ends a listing")
+	}
+	switch {
+	case failed:
+		r.err = fmt.Errorf("%s:%d: %w", r.name, r.lines.line, err)
+	case r.listed == 0:
+		r.err = &NoListingError{Name: r.name, Lines: r.lines.line, Binary: binaryKind(r.head), Strays: r.strays}
+	}
+}
+
+// What binaryKind tells apart.
+const (
+	elfFile   = "an ELF file"
+	gzipFile  = "a gzip file"
+	utf16Text = "UTF-16 text"
+	otherFile = "a binary file"
+)
+
+// binaryKind says what a file that begins with head is, or returns "" if it
+// looks like text.
+func binaryKind(head []byte) string {
+	switch {
+	case bytes.HasPrefix(head, []byte("\x7fELF")):
+		return elfFile
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return gzipFile
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		return utf16Text
+	}
+	odd := 0
+	for _, c := range head {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != 0x1b {
+			odd++
+		}
+	}
+	if odd*5 > len(head) {
+		return otherFile
+	}
+	return ""
+}
