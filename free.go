@@ -1,0 +1,204 @@
+package heapwright
+
+import (
+	"unsafe"
+
+	"github.com/heapwright/heapwright/internal/bestfit"
+	"github.com/heapwright/heapwright/internal/callers"
+	"github.com/heapwright/heapwright/internal/node"
+)
+
+// Free gives back what an allocation function of this pool returned. Any other
+// pointer is reported at once and returned as a *WildPointerError; nothing is
+// changed then.
+//
+//go:noinline
+func (p *Pool) Free(ptr unsafe.Pointer) error { return p.release(ptr) }
+
+// release is level 0 of a recorded stack; it must be called by the public
+// function directly.
+//
+//go:noinline
+func (p *Pool) release(ptr unsafe.Pointer) error {
+	p.mu.Lock()
+	ref, h, ok := p.owned(ptr)
+	if ok {
+		ok = p.gather(ref, h)
+	}
+	if !ok {
+		var err error
+		if ref, h, err = p.claim("free", ptr); err != nil {
+			p.unlock()
+			return err
+		}
+	}
+	if p.lay.Stacks {
+		c := p.ctrl(ref)
+		*node.Birth(c) = p.tick()
+		if p.lay.LRs != 0 {
+			callers.Record(node.LR(c, 0), p.lay.LRs, p.omit)
+		}
+	}
+	p.discharge(h)
+	p.retire(ref, h)
+	if invariants {
+		p.checkInvariants()
+	}
+	p.unlock()
+	return nil
+}
+
+// owned returns the used node whose payload is at ptr; not ok, if the pointer
+// or the header there is not beyond doubt.
+func (p *Pool) owned(ptr unsafe.Pointer) (uint32, node.Header, bool) {
+	off := uintptr(ptr) - uintptr(p.base) // wraps below the pool
+	if off >= p.limit || off%node.Unit != 0 || off < uintptr(front)*node.Unit+p.lay.Head || p.readOnly {
+		return 0, node.Header{}, false
+	}
+	ref := uint32(off/node.Unit) - p.lay.HeadU
+	h, ok := p.inspect(ref)
+	return ref, h, ok && h.State() == node.Used
+}
+
+// swallowed is a free neighbour about to be coalesced with.
+type swallowed struct {
+	ref, size uint32
+	slot      bestfit.Slot // 0: it is in the quick lists
+}
+
+// quickable reports whether a freed node of that size is kept as it is for the
+// next allocation of its size instead of being coalesced at once.
+func (p *Pool) quickable(size uint32) bool { return size < bestfit.Small && !p.quick.Full(size) }
+
+// gather inspects everything that freeing the trusted node at ref will touch,
+// without changing anything: its neighbours and, where it will coalesce, the
+// free nodes next to it and the nodes behind those. It leaves what join needs
+// in p.scratch.
+func (p *Pool) gather(ref uint32, h node.Header) bool {
+	if p.quickable(h.Size()) {
+		return p.neighboursSound(ref, h)
+	}
+	return p.gatherAll(ref, h)
+}
+
+func (p *Pool) gatherAll(ref uint32, h node.Header) bool {
+	p.scratch = p.scratch[:0]
+	for at := ref + h.Size(); ; {
+		n, ok := p.inspect(at)
+		if !ok {
+			return false
+		}
+		if !n.State().IsFree() {
+			break
+		}
+		if !p.gatherOne(at, n) {
+			return false
+		}
+		at += n.Size()
+	}
+	for at, n := ref, h; ; {
+		at = p.holder(at, n)
+		var ok bool
+		if n, ok = p.inspect(at); !ok {
+			return false
+		}
+		if !n.State().IsFree() {
+			return true
+		}
+		if !p.gatherOne(at, n) {
+			return false
+		}
+	}
+}
+
+func (p *Pool) gatherOne(ref uint32, h node.Header) bool {
+	s := swallowed{ref: ref, size: h.Size()}
+	if h.State() == node.Free {
+		s.slot = *p.note(ref)
+		if !p.set.Holds(s.slot, ref, s.size) {
+			return false
+		}
+	} else if !p.quick.Has(ref, s.size) {
+		return false
+	}
+	p.scratch = append(p.scratch, s)
+	return true
+}
+
+// retire makes the gathered node at ref free. Birth and LRs in its control
+// header may be new, so that its checksum need not be right.
+func (p *Pool) retire(ref uint32, h node.Header) {
+	if p.quickable(h.Size()) {
+		p.quick.Push(ref, h.Size())
+		p.put(ref, h.WithState(node.Quick))
+		return
+	}
+	p.join(ref, h, h.Size())
+	if p.dirty > reclaimLeast {
+		p.reclaim()
+	}
+}
+
+// join coalesces the node at ref, of whose pages dirty units have been written
+// to, with the free neighbours in p.scratch into one free node.
+func (p *Pool) join(ref uint32, h node.Header, dirty uint32) uint32 {
+	start, end := ref, ref+h.Size()
+	for _, s := range p.scratch {
+		if s.slot != 0 {
+			dirty += p.removeFree(s.slot)
+		} else {
+			p.quick.Remove(s.ref, s.size)
+			dirty += s.size
+		}
+		start, end = min(start, s.ref), max(end, s.ref+s.size)
+	}
+	if start != ref {
+		h = node.Read(p.ctrl(start))
+		p.bury(ref)
+	}
+	for _, s := range p.scratch {
+		if s.ref != start {
+			p.bury(s.ref)
+		}
+	}
+	p.scratch = p.scratch[:0]
+	size := end - start
+	p.put(start, node.Make(size, h.Prev(), node.Free, h.Owner(), 0))
+	if after := node.Read(p.ctrl(end)); after.Prev() != size {
+		p.put(end, after.WithPrev(size))
+	}
+	p.insertFree(start, size, dirty)
+	return start
+}
+
+// bury marks the control header of a node that is no more. It stays readable,
+// with the stack of its free, until the memory is used again: the evidence for
+// a double free. And it can never be mistaken for a header that is in use.
+func (p *Pool) bury(ref uint32) {
+	c := p.ctrl(ref)
+	p.lay.Seal(c, ref, node.Read(c).WithState(node.Dead))
+}
+
+// settle coalesces a trusted node of the quick lists with its neighbours.
+func (p *Pool) settle(ref uint32, h node.Header) error {
+	if !p.gatherAll(ref, h) || !p.quick.Remove(ref, h.Size()) {
+		return errSuspect
+	}
+	p.join(ref, h, h.Size())
+	return nil
+}
+
+// settleAll coalesces all nodes of the quick lists.
+func (p *Pool) settleAll() error {
+	for p.quick.Len() != 0 {
+		ref, size := p.quick.Any()
+		h, ok := p.inspect(ref)
+		if !ok || h.Size() != size || h.State() != node.Quick {
+			return errSuspect
+		}
+		if err := p.settle(ref, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}

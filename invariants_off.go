@@ -1,0 +1,7 @@
+//go:build !invariants
+
+package heapwright
+
+const invariants = false
+
+func (p *Pool) checkInvariants() {}
