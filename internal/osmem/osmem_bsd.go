@@ -22,5 +22,5 @@ func release(_ kind, p unsafe.Pointer, n uintptr) error {
 	return unix.Madvise(unsafe.Slice((*byte)(p), n), unix.MADV_FREE)
 }
 
-// punchesHoles: no common way to cut mapped pages out of a file.
-func punchesHoles(*os.File) bool { return false }
+// cutsPages: these systems have no common way to cut mapped pages out of a file.
+func cutsPages(*os.File, unsafe.Pointer, uintptr) bool { return false }

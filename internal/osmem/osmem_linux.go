@@ -1,7 +1,6 @@
 package osmem
 
 import (
-	"errors"
 	"os"
 	"unsafe"
 
@@ -29,20 +28,22 @@ func release(k kind, p unsafe.Pointer, n uintptr) error {
 	if k != shared {
 		return unix.Madvise(b, unix.MADV_DONTNEED)
 	}
-	err := unix.Madvise(b, unix.MADV_REMOVE)
-	if notPossible(err) {
-		return nil
+	return unix.Madvise(b, unix.MADV_REMOVE)
+}
+
+// cutsPages finds out whether the file system, and what else may be between it
+// and us, can take the first page of the new file f, mapped at p, out of it
+// again. The page is allocated first: written to in vain, it would be a memory
+// fault.
+func cutsPages(f *os.File, p unsafe.Pointer, size uintptr) bool {
+	n := min(size, PageSize())
+	if unix.Fallocate(int(f.Fd()), 0, 0, int64(n)) != nil {
+		return false
 	}
-	return err
-}
-
-// punchesHoles tries the system call behind MADV_REMOVE on the first page of
-// the new file, which is a hole anyway.
-func punchesHoles(f *os.File) bool {
-	return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, int64(PageSize())) == nil
-}
-
-// notPossible reports whether err says that the file system has no holes.
-func notPossible(err error) bool {
-	return errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL)
+	first := (*byte)(p)
+	*first = 1
+	err := unix.Madvise(unsafe.Slice(first, n), unix.MADV_REMOVE)
+	cut := err == nil && *first == 0
+	*first = 0
+	return cut
 }

@@ -39,7 +39,7 @@ func create(path string, size uintptr) (_ *Region, err error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "mmap", Path: path, Err: err}
 	}
-	return &Region{base: base, releases: punchesHoles(f)}, nil
+	return &Region{base: base, releases: cutsPages(f, base, size)}, nil
 }
 
 // mapPrivate maps with MAP_NORESERVE: of a large file few pages will ever be
