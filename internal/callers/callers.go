@@ -9,11 +9,11 @@
 // function that calls Record or Walk, level 1 its caller. What is recorded of a
 // level is a return address: where execution goes on in it.
 //
-//	 func Alloc()          Record(dst, 3, 1)     skip
-//	   level 0 ──────────►   left out              1
-//	   level 1 ──────────►   dst[0]             ┐
-//	   level 2 ──────────►   dst[1]             │  n
-//	   (stack ends)          dst[2] = 0         ┘
+//	func Alloc()          Record(dst, 3, 1)     skip
+//	  level 0 ──────────►   left out              1
+//	  level 1 ──────────►   dst[0]             ┐
+//	  level 2 ──────────►   dst[1]             │  n
+//	  (stack ends)          dst[2] = 0         ┘
 //
 // # Slots
 //

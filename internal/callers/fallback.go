@@ -4,6 +4,7 @@ package callers
 
 import (
 	"runtime"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -16,7 +17,7 @@ const FramePointers = false
 // must point to 4*n writable bytes, in Go memory or not. Negative n and skip
 // count as 0.
 //
-// It is safe for concurrent use.
+// It is safe for concurrent use, but not on a signal stack.
 //
 //go:noinline
 func Record(dst *uint32, n, skip int) {
@@ -24,16 +25,75 @@ func Record(dst *uint32, n, skip int) {
 		return
 	}
 	slots := unsafe.Slice(dst, n)
-	var buf [64]uintptr
-	pcs := buf[:min(n, len(buf))]
-	m := runtime.Callers(2+max(skip, 0), pcs)
-	for i, pc := range pcs[:m] {
-		slots[i] = slotOf(pc)
+	skip = max(skip, 0)
+	var buf [32]uintptr
+	for len(slots) > 0 {
+		asked := min(len(slots), len(buf))
+		got := capture(buf[:asked], skip)
+		for i, pc := range buf[:got] {
+			slots[i] = slotOf(pc)
+		}
+		slots = slots[got:]
+		skip += got
+		if got < asked {
+			clear(slots)
+			return
+		}
 	}
-	clear(slots[m:])
 }
 
 //go:noinline
-func walk(dst *uintptr, n, skip int) int {
-	return runtime.Callers(2+skip, unsafe.Slice(dst, n))
+func walk(dst *uintptr, n, skip int) int { return capture(unsafe.Slice(dst, n), skip) }
+
+// capture stores the levels of its caller's caller in dst, the first skip left
+// out.
+//
+// runtime.Callers follows each physical frame by one address for every function
+// that other functions were inlined into; these are dropped. It leaves out
+// wrappers that the compiler generated, which the walk by frame pointers keeps.
+//
+//go:noinline
+func capture(dst []uintptr, skip int) int {
+	var buf [64]uintptr
+	n, drop := 0, 0
+	for from := 3; ; from += len(buf) { // runtime.Callers, capture, its caller
+		m := runtime.Callers(from, buf[:])
+		for _, pc := range buf[:m] {
+			if drop > 0 {
+				drop--
+				continue
+			}
+			drop = inlinedInto(pc)
+			if skip > 0 {
+				skip--
+				continue
+			}
+			if n == len(dst) {
+				return n
+			}
+			dst[n] = pc
+			n++
+		}
+		if m < len(buf) {
+			return n
+		}
+	}
+}
+
+// inlineCache remembers what inlinedInto found: address<<8 | result, the last
+// one for each place. Addresses in the text have a byte to spare.
+var inlineCache [1 << 10]atomic.Uint64
+
+// inlinedInto returns the number of functions into which others were inlined
+// at the call before pc.
+func inlinedInto(pc uintptr) int {
+	place := &inlineCache[uint64(pc)*farHash>>(64-10)]
+	if c := place.Load(); c>>8 == uint64(pc) {
+		return int(c & 0xFF)
+	}
+	_, outer := appendFrames(nil, pc, false)
+	if len(outer) <= 0xFF {
+		place.Store(uint64(pc)<<8 | uint64(len(outer)))
+	}
+	return len(outer)
 }

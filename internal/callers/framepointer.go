@@ -28,6 +28,7 @@ func record(dst *uint32, n, skip int)
 //go:noescape
 func walk(dst *uintptr, n, skip int) int
 
+//lint:ignore U1000 the assembly reads it
 var outOfLine uintptr
 
 func init() {
