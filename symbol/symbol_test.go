@@ -93,7 +93,6 @@ func TestChoice(t *testing.T) {
 // elfFile builds an executable with a text section at 0x8000, a data section
 // at 0x20000000 and the given symbols.
 func elfFile(class elf.Class, machine elf.Machine, symbols []elf.Symbol) []byte {
-	const text, data = 1, 2
 	names := []byte("\x00")
 	var table bytes.Buffer
 	put := func(v any) { binary.Write(&table, binary.LittleEndian, v) }

@@ -1,0 +1,157 @@
+package leak
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// Diff is what changed from one listing to another.
+type Diff struct {
+	From, To []Info
+	// Changes holds the call sites with nodes that appeared or disappeared:
+	// those that gained the most nodes first, then those with the most new
+	// ones, then by name.
+	Changes []Change
+	// New, Gone, Kept and Unknown count nodes; see Change.
+	New, Gone, Kept, Unknown int
+}
+
+// Change is what changed at one call site.
+//
+// A node is the same in both listings if its address and its stack are, and
+// its birth where both tell one. Without births, memory that was freed and
+// allocated again by the same call chain in between passes for kept.
+type Change struct {
+	Pool   string
+	Frames []heap.Frame // innermost first
+	Stack  heap.Stack   // one of the raw stacks that resolve to Frames
+
+	New, Gone []heap.Node // in ascending order of address
+	Kept      int         // nodes in both
+	// Unknown counts nodes of one listing about which the other, being cut,
+	// says nothing: those above its last node.
+	Unknown int
+
+	key string
+}
+
+// Compare returns what changed between two listings, whose snapshots it keeps
+// no part of but the nodes that changed.
+func Compare(from, to Listing, sym heap.Symbolizer) *Diff {
+	d := &Diff{From: infos(from), To: infos(to)}
+	sites := newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *Change {
+		return &Change{Pool: pool, Frames: frames, Stack: stack, key: chainKey(frames)}
+	})
+	for _, a := range from {
+		b := to.pool(a.Pool)
+		if b == nil {
+			b = absent(a.Pool, to)
+		}
+		compare(a, b, sites)
+	}
+	for _, b := range to {
+		if from.pool(b.Pool) == nil {
+			compare(absent(b.Pool, from), b, sites)
+		}
+	}
+	for _, c := range sites.all {
+		d.New += len(c.New)
+		d.Gone += len(c.Gone)
+		d.Kept += c.Kept
+		d.Unknown += c.Unknown
+		if len(c.New)+len(c.Gone) > 0 {
+			d.Changes = append(d.Changes, *c)
+		}
+	}
+	slices.SortFunc(d.Changes, func(a, b Change) int {
+		return cmp.Or(
+			-cmp.Compare(len(a.New)-len(a.Gone), len(b.New)-len(b.Gone)),
+			-cmp.Compare(len(a.New), len(b.New)),
+			cmp.Compare(a.key, b.key),
+			cmp.Compare(a.Pool, b.Pool),
+		)
+	})
+	return d
+}
+
+// Partial reports whether one of the two listings is.
+func (d *Diff) Partial() bool {
+	cut := func(in Info) bool { return in.Partial != "" }
+	return slices.ContainsFunc(d.From, cut) || slices.ContainsFunc(d.To, cut)
+}
+
+// absent stands for a pool that l does not show: an empty one, but one that
+// says nothing where l is cut.
+func absent(pool string, l Listing) *heap.Snapshot {
+	s := &heap.Snapshot{Pool: pool}
+	if l.Partial() {
+		s.Partial = "not listed"
+	}
+	return s
+}
+
+// compare merges two snapshots of one pool, both ascending.
+func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
+	endA, endB := knownUpTo(a), knownUpTo(b)
+	gone := func(n *heap.Node) {
+		if n.State != heap.Used {
+			return
+		}
+		c := sites.site(a.Pool, n.Stack)
+		if n.Addr > endB {
+			c.Unknown++
+		} else {
+			c.Gone = append(c.Gone, *n)
+		}
+	}
+	appeared := func(n *heap.Node) {
+		if n.State != heap.Used {
+			return
+		}
+		c := sites.site(b.Pool, n.Stack)
+		if n.Addr > endA {
+			c.Unknown++
+		} else {
+			c.New = append(c.New, *n)
+		}
+	}
+	i, j := 0, 0
+	for i < len(a.Nodes) || j < len(b.Nodes) {
+		switch {
+		case j == len(b.Nodes) || i < len(a.Nodes) && a.Nodes[i].Addr < b.Nodes[j].Addr:
+			gone(&a.Nodes[i])
+			i++
+		case i == len(a.Nodes) || b.Nodes[j].Addr < a.Nodes[i].Addr:
+			appeared(&b.Nodes[j])
+			j++
+		default:
+			if same(&a.Nodes[i], &b.Nodes[j]) {
+				if a.Nodes[i].State == heap.Used {
+					sites.site(a.Pool, a.Nodes[i].Stack).Kept++
+				}
+			} else {
+				gone(&a.Nodes[i])
+				appeared(&b.Nodes[j])
+			}
+			i++
+			j++
+		}
+	}
+}
+
+func same(a, b *heap.Node) bool {
+	return a.State == b.State && a.Stack.Equal(b.Stack) && (a.Birth == b.Birth || a.Birth == 0 || b.Birth == 0)
+}
+
+// knownUpTo returns the last address about which a snapshot says something.
+func knownUpTo(s *heap.Snapshot) heap.Addr {
+	switch {
+	case s.Partial == "":
+		return ^heap.Addr(0)
+	case len(s.Nodes) == 0:
+		return 0
+	}
+	return s.Nodes[len(s.Nodes)-1].Addr
+}

@@ -1,0 +1,200 @@
+package leak
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// A Series counts the nodes of each call site in one listing after the other.
+// It keeps the counts and no nodes, so it needs memory for every pair of a
+// site and a listing in which the site has nodes. It must not be used from
+// several goroutines at a time.
+type Series struct {
+	sites    *grouper[Site]
+	listings [][]Info
+}
+
+// Site is a call site and its nodes over the listings.
+type Site struct {
+	Pool   string
+	Frames []heap.Frame // innermost first
+	// Stack is one of the raw stacks that resolve to Frames: the first seen.
+	Stack heap.Stack
+	// Counts has an entry for each listing in which the site has nodes, in
+	// ascending order.
+	Counts []Count
+	// Sized says that the size of every node is known, so that bytes mean
+	// something.
+	Sized bool
+	// Growth is the number of nodes in the pool's last compared listing minus
+	// that in its first, and 0 without two to compare; GrowthBytes the same in
+	// bytes, 0 unless Sized.
+	Growth      int
+	GrowthBytes int64
+
+	last int // nodes in the last compared listing
+	key  string
+}
+
+// Count is what a site holds in one listing.
+type Count struct {
+	Listing int // from 1
+	Nodes   int
+	Bytes   uint64
+}
+
+// At returns what the site holds in a listing, counted from 1.
+func (s *Site) At(listing int) Count {
+	i := sort.Search(len(s.Counts), func(i int) bool { return s.Counts[i].Listing >= listing })
+	if i < len(s.Counts) && s.Counts[i].Listing == listing {
+		return s.Counts[i]
+	}
+	return Count{Listing: listing}
+}
+
+// NewSeries returns an empty series whose stacks sym resolves.
+func NewSeries(sym heap.Symbolizer) *Series {
+	return &Series{sites: newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *Site {
+		return &Site{Pool: pool, Frames: frames, Stack: stack, Sized: true, key: chainKey(frames)}
+	})}
+}
+
+// Add counts the next listing. It keeps neither the snapshots nor their nodes.
+func (s *Series) Add(l Listing) {
+	s.listings = append(s.listings, infos(l))
+	number := len(s.listings)
+	for _, snap := range l {
+		for i := range snap.Nodes {
+			n := &snap.Nodes[i]
+			if n.State != heap.Used {
+				continue
+			}
+			site := s.sites.site(snap.Pool, n.Stack)
+			if k := len(site.Counts); k == 0 || site.Counts[k-1].Listing != number {
+				site.Counts = append(site.Counts, Count{Listing: number})
+			}
+			c := &site.Counts[len(site.Counts)-1]
+			c.Nodes++
+			c.Bytes += Bytes(n)
+			if Bytes(n) == 0 {
+				site.Sized = false
+			}
+		}
+	}
+}
+
+// Growth is what a series of listings shows.
+type Growth struct {
+	// Listings holds, for each listing, what was known of its snapshots.
+	Listings [][]Info
+	Pools    []Window // in the order of their first snapshot
+	// Sites holds all call sites: the largest growth first, then the most
+	// nodes in the last compared listing, then by name.
+	Sites []Site
+}
+
+// Window says between which listings the growth of a pool was computed:
+// between the first and the last complete one. Partial listings are used only
+// where there are not two complete ones; what is missing in them then passes
+// for freed or for new.
+type Window struct {
+	Pool        string
+	First, Last int // numbers of listings, from 1; equal if there is only one
+	Complete    int // listings of the pool that are not partial
+	Shown       int // listings of the pool
+}
+
+// Conclusive reports whether the growth was computed between two complete
+// listings.
+func (w Window) Conclusive() bool { return w.Complete >= 2 }
+
+// Conclusive reports whether the growth in any pool was computed between two
+// complete listings.
+func (g *Growth) Conclusive() bool {
+	return slices.ContainsFunc(g.Pools, Window.Conclusive)
+}
+
+// Pool returns the window of the named pool.
+func (g *Growth) Pool(name string) Window {
+	for _, w := range g.Pools {
+		if w.Pool == name {
+			return w
+		}
+	}
+	return Window{Pool: name}
+}
+
+// Has reports whether listing number i, counted from 1, shows the pool.
+func (g *Growth) Has(i int, pool string) bool {
+	return slices.ContainsFunc(g.Listings[i-1], func(in Info) bool { return in.Pool == pool })
+}
+
+// Growth compares what has been added so far.
+func (s *Series) Growth() *Growth {
+	g := &Growth{Listings: s.listings, Pools: windows(s.listings)}
+	g.Sites = make([]Site, len(s.sites.all))
+	for i, site := range s.sites.all {
+		w := g.Pool(site.Pool)
+		first, last := site.At(w.First), site.At(w.Last)
+		g.Sites[i] = *site
+		g.Sites[i].last = last.Nodes
+		g.Sites[i].Growth = last.Nodes - first.Nodes
+		if site.Sized {
+			g.Sites[i].GrowthBytes = int64(last.Bytes - first.Bytes)
+		}
+	}
+	slices.SortFunc(g.Sites, func(a, b Site) int {
+		return cmp.Or(
+			-cmp.Compare(a.Growth, b.Growth),
+			-cmp.Compare(a.last, b.last),
+			cmp.Compare(a.key, b.key),
+			cmp.Compare(a.Pool, b.Pool),
+		)
+	})
+	return g
+}
+
+// Group counts the call sites of a single listing: the most nodes first.
+func Group(l Listing, sym heap.Symbolizer) *Growth {
+	s := NewSeries(sym)
+	s.Add(l)
+	return s.Growth()
+}
+
+func windows(listings [][]Info) []Window {
+	var all []Window
+	find := func(pool string) *Window {
+		for i := range all {
+			if all[i].Pool == pool {
+				return &all[i]
+			}
+		}
+		all = append(all, Window{Pool: pool})
+		return &all[len(all)-1]
+	}
+	for _, l := range listings {
+		for _, in := range l {
+			w := find(in.Pool)
+			w.Shown++
+			if in.Partial == "" {
+				w.Complete++
+			}
+		}
+	}
+	for i, l := range listings {
+		for _, in := range l {
+			w := find(in.Pool)
+			if w.Conclusive() && in.Partial != "" {
+				continue
+			}
+			if w.First == 0 {
+				w.First = i + 1
+			}
+			w.Last = i + 1
+		}
+	}
+	return all
+}
