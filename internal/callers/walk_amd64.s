@@ -48,11 +48,19 @@
 	MOVQ	(AX), AX
 
 // func record(dst *uint32, n, skip int)
+//
+// Distances are taken from 1 GiB below the anchor, so that a single comparison
+// tells whether they are within reach. dst is addressed from its end, by -CX
+// slots, so that CX serves as the loop counter too.
 TEXT ·record(SB), NOSPLIT|NOFRAME, $0-24
 	ENTER
 	MOVQ	·anchorPC(SB), R10
+	SUBQ	$(1<<30), R10
+	MOVL	$(1<<31), R11
 	TESTQ	CX, CX
 	JLE	done
+	LEAQ	(DI)(CX*4), DI
+	NEGQ	CX
 	CMPQ	BX, ·outOfLine(SB)
 	JEQ	leave
 	TESTQ	DX, DX
@@ -61,18 +69,19 @@ skip:
 	NEXT(end)
 	DECQ	DX
 	JNZ	skip
+	JMP	store
+next:
+	NEXT(end)
 store:
 	SUBQ	R10, BX
-	LEAQ	(1<<30)(BX), R11
-	SHRQ	$31, R11
-	JNZ	far
+	CMPQ	BX, R11
+	JCC	far
+	SUBL	$(1<<30), BX
 put:
-	MOVL	BX, (DI)
-	ADDQ	$4, DI
-	DECQ	CX
-	JZ	done
-	NEXT(end)
-	JMP	store
+	MOVL	BX, (DI)(CX*4)
+	INCQ	CX
+	JNZ	next
+	RET
 
 leave:	// Record's own frame
 	NEXT(end)
@@ -81,41 +90,40 @@ leave:	// Record's own frame
 	JMP	skip
 
 end:	// the stack is not that deep
-	MOVL	$0, (DI)
-	ADDQ	$4, DI
-	DECQ	CX
+	MOVL	$0, (DI)(CX*4)
+	INCQ	CX
 	JNZ	end
 done:
 	RET
 
 far:	// slotOf: BX = a place in farTable for the address, or lost
 	ADDQ	R10, BX
-	MOVQ	$0x9E3779B97F4A7C15, R11
-	IMULQ	BX, R11
-	SHRQ	$(64-12), R11
-	MOVQ	$64, R13
+	MOVQ	$0x9E3779B97F4A7C15, DX
+	IMULQ	BX, DX
+	SHRQ	$(64-12), DX
+	MOVL	$64, R13
 	LEAQ	·farTable(SB), R12
 	MOVQ	AX, SI		// CMPXCHG needs AX
 probe:
-	MOVQ	(R12)(R11*8), AX
+	MOVQ	(R12)(DX*8), AX
 	CMPQ	AX, BX
 	JEQ	found
 	TESTQ	AX, AX
 	JNZ	taken
 	LOCK
-	CMPXCHGQ	BX, (R12)(R11*8)
+	CMPXCHGQ	BX, (R12)(DX*8)
 	JEQ	found
 	CMPQ	AX, BX
 	JEQ	found
 taken:
-	INCQ	R11
-	ANDQ	$((1<<12)-1), R11
+	INCQ	DX
+	ANDQ	$((1<<12)-1), DX
 	DECQ	R13
 	JNZ	probe
-	MOVL	$((1<<30)-1), R11
+	MOVL	$((1<<30)-1), DX
 found:
 	MOVL	$(2<<30), BX
-	ORL	R11, BX
+	ORL	DX, BX
 	MOVQ	SI, AX
 	JMP	put
 

@@ -60,6 +60,9 @@ skip:
 	NEXT(end)
 	SUBS	$1, R2
 	BNE	skip
+	B	store
+next:
+	NEXT(end)
 store:
 	SUB	R7, R3
 	ADD	R9, R3, R10
@@ -68,9 +71,8 @@ store:
 put:
 	MOVW.P	R3, 4(R0)
 	SUBS	$1, R1
-	BEQ	done
-	NEXT(end)
-	B	store
+	BNE	next
+	RET
 
 leave:	// Record's own frame
 	NEXT(end)
