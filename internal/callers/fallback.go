@@ -56,8 +56,13 @@ func walk(dst *uintptr, n, skip int) int { return capture(unsafe.Slice(dst, n), 
 func capture(dst []uintptr, skip int) int {
 	var buf [64]uintptr
 	n, drop := 0, 0
-	for from := 3; ; from += len(buf) { // runtime.Callers, capture, its caller
-		m := runtime.Callers(from, buf[:])
+	for from := 3; ; { // runtime.Callers, capture, its caller
+		// Unwinding is what costs: ask for a few more than there are levels to
+		// come, and for the rest only if too many of them were inlined.
+		want := min(skip, len(buf)) + len(dst) - n
+		chunk := buf[:min(want+want/4+2, len(buf))]
+		m := runtime.Callers(from, chunk)
+		from += m
 		for _, pc := range buf[:m] {
 			if drop > 0 {
 				drop--
@@ -74,7 +79,7 @@ func capture(dst []uintptr, skip int) int {
 			dst[n] = pc
 			n++
 		}
-		if m < len(buf) {
+		if m < len(chunk) {
 			return n
 		}
 	}
