@@ -133,23 +133,29 @@ func frames(s heap.Stack) []heap.Frame {
 }
 
 // callerStack returns the stack of the program at its call of the pool.
+//
+//go:noinline
 func callerStack() heap.Stack {
 	var pcs [64]uintptr
-	n := callers.Walk(pcs[:], 0)
+	n := callers.Walk(pcs[:], 1)
 	var s heap.Stack
 	for _, pc := range pcs[:n] {
-		if s == nil && inPool(pc) {
-			continue
+		if s != nil || !inPool(pc) {
+			s = append(s, heap.Addr(pc))
 		}
-		s = append(s, heap.Addr(pc))
 	}
 	return s
 }
 
-// inPool reports whether a return address lies in a method of Pool.
+// inPool reports whether a return address lies in a function of this package
+// through which findings pass on their way out.
 func inPool(pc uintptr) bool {
 	f := runtime.FuncForPC(pc - 1)
-	return f != nil && strings.HasPrefix(f.Name(), packagePath+".(*Pool).")
+	if f == nil {
+		return false
+	}
+	name, ok := strings.CutPrefix(f.Name(), packagePath+".")
+	return ok && (strings.HasPrefix(name, "(*Pool).") || strings.HasPrefix(name, "AllocSlice[") || strings.HasPrefix(name, "FreeSlice[") || name == "Open" || name == "open")
 }
 
 const packagePath = "github.com/heapwright/heapwright"
