@@ -102,10 +102,10 @@ func (p *Pool) units(n int) (uint32, error) {
 		}
 		return 0, ErrNegativeSize
 	}
+	if n > maxInt-int(p.lay.Head)-node.Unit {
+		return 0, ErrSizeOverflow
+	}
 	if uint64(n) > maxPool {
-		if uint64(n) > uint64(maxInt)-uint64(p.lay.Head)-node.Unit {
-			return 0, ErrSizeOverflow
-		}
 		return 0, ErrTooLarge
 	}
 	return uint32((uintptr(n) + p.lay.Head + node.Unit - 1) / node.Unit), nil
@@ -123,7 +123,7 @@ type taken struct {
 // was freed a moment ago. It declines whenever something is unusual.
 func (p *Pool) takeQuick(units uint32, o *Options) (taken, bool) {
 	ref := p.quick.Top(units)
-	if ref == 0 || o.Align > node.Unit || p.cfg.IntegrityCheck || p.limit == 0 {
+	if ref == 0 || o.Align > node.Unit || p.unusual {
 		return taken{}, false
 	}
 	h, ok := p.inspect(ref)

@@ -166,10 +166,10 @@ func (p *Pool) explainHeader(f *heap.Finding, s, before *seen, victim *heap.Find
 	first, last := differing(own, backup, p.lay.Ctrl)
 	from, to := at+p.lay.Slot+first, at+p.lay.Slot+last
 	// In front of the header lies the backup of the next node's.
-	next := s.ref + s.size
 	passed := false
-	if nh, ok := p.lay.Check(p.ctrl(next), next); ok && s.ref != p.end && p.plausible(next, nh) {
-		if a, b := differing(p.slot(s.ref), p.ctrl(next), p.lay.Slot); a < b {
+	if next := s.ref + s.size; s.ref != p.end {
+		nh, ok := p.lay.Check(p.ctrl(next), next)
+		if a, b := differing(p.slot(s.ref), p.ctrl(next), p.lay.Slot); ok && p.plausible(next, nh) && a < b {
 			passed = true
 			from = at + a
 			f.Detail = "the backup of the next node's header, which lies in between, was overwritten as well"

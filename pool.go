@@ -53,6 +53,7 @@ type Pool struct {
 	anchor   uintptr
 	foreign  bool // opened from a file written by another build
 	readOnly bool
+	unusual  bool // closed, read-only or with integrity check: no short cuts
 }
 
 var (
@@ -90,7 +91,7 @@ func newPool(cfg Config) *Pool {
 	lastPool++
 	id := lastPool
 	poolsMu.Unlock()
-	p := &Pool{cfg: cfg, id: id, name: cfg.Name, omit: cfg.OmitLR, created: time.Now()}
+	p := &Pool{cfg: cfg, id: id, name: cfg.Name, omit: cfg.OmitLR, unusual: cfg.IntegrityCheck, created: time.Now()}
 	if p.name == "" {
 		p.name = fmt.Sprintf("pool-%d", id)
 	}
@@ -233,7 +234,7 @@ func open(region *osmem.Region, path string, cfg Config) (*Pool, error) {
 		cfg.Name = info.PoolName
 	}
 	p := newPool(cfg)
-	p.readOnly = true
+	p.readOnly, p.unusual = true, true
 	p.region = region
 	p.base = region.Base()
 	p.reserved = region.Size()
@@ -290,7 +291,7 @@ func (p *Pool) Close() error {
 		}
 		left = e
 	}
-	p.limit = 0
+	p.limit, p.unusual = 0, true
 	p.set.Reset()
 	p.quick.Reset()
 	region := p.region
