@@ -77,14 +77,14 @@ func NewReader(r io.Reader, name string) *Reader {
 type NoListingError struct {
 	Name   string // of the log
 	Lines  int    // read
-	Binary string // what the log looks like if not like text: "an ELF file"; or empty
+	Kind   string // FileELF and so on if the log does not look like text; else empty
 	Strays int    // rows of listings whose header the log lacks
 }
 
 // Error says what was looked for.
 func (e *NoListingError) Error() string {
-	if e.Binary != "" {
-		return fmt.Sprintf("%s: no heap listing: this is %s, not the text a console prints", e.Name, e.Binary)
+	if e.Kind != "" {
+		return fmt.Sprintf("%s: no heap listing: this is %s, not the text a console prints", e.Name, e.Kind)
 	}
 	if e.Lines == 0 {
 		return e.Name + ": no heap listing: the log is empty"
@@ -144,7 +144,7 @@ func (r *Reader) step() {
 		r.end(err)
 	}
 	if r.lines.line == 1 {
-		if kind := binaryKind(r.head); kind == elfFile || kind == gzipFile {
+		if kind := binaryKind(r.head); kind == FileELF || kind == FileGzip {
 			r.end(io.EOF)
 		}
 	}
@@ -336,16 +336,16 @@ func (r *Reader) end(err error) {
 	case failed:
 		r.err = fmt.Errorf("%s:%d: %w", r.name, r.lines.line, err)
 	case r.listed == 0:
-		r.err = &NoListingError{Name: r.name, Lines: r.lines.line, Binary: binaryKind(r.head), Strays: r.strays}
+		r.err = &NoListingError{Name: r.name, Lines: r.lines.line, Kind: binaryKind(r.head), Strays: r.strays}
 	}
 }
 
-// What binaryKind tells apart.
+// What a log can turn out to be: values of NoListingError.Kind.
 const (
-	elfFile   = "an ELF file"
-	gzipFile  = "a gzip file"
-	utf16Text = "UTF-16 text"
-	otherFile = "a binary file"
+	FileELF    = "an ELF file"
+	FileGzip   = "a gzip file"
+	FileUTF16  = "UTF-16 text"
+	FileBinary = "a binary file"
 )
 
 // binaryKind says what a file that begins with head is, or returns "" if it
@@ -353,11 +353,11 @@ const (
 func binaryKind(head []byte) string {
 	switch {
 	case bytes.HasPrefix(head, []byte("\x7fELF")):
-		return elfFile
+		return FileELF
 	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return gzipFile
+		return FileGzip
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
-		return utf16Text
+		return FileUTF16
 	}
 	odd := 0
 	for _, c := range head {
@@ -366,7 +366,7 @@ func binaryKind(head []byte) string {
 		}
 	}
 	if odd*5 > len(head) {
-		return otherFile
+		return FileBinary
 	}
 	return ""
 }

@@ -15,6 +15,7 @@ import (
 type Series struct {
 	sites    *grouper[Site]
 	listings [][]Info
+	skipped  int
 }
 
 // Site is a call site and its nodes over the listings.
@@ -62,6 +63,14 @@ func NewSeries(sym heap.Symbolizer) *Series {
 	})}
 }
 
+// Skip leaves out a listing in front of the first one added, so that reports
+// number the listings as the source does.
+func (s *Series) Skip() {
+	if len(s.listings) == 0 {
+		s.skipped++
+	}
+}
+
 // Add counts the next listing. It keeps neither the snapshots nor their nodes.
 func (s *Series) Add(l Listing) {
 	s.listings = append(s.listings, infos(l))
@@ -90,7 +99,10 @@ func (s *Series) Add(l Listing) {
 type Growth struct {
 	// Listings holds, for each listing, what was known of its snapshots.
 	Listings [][]Info
-	Pools    []Window // in the order of their first snapshot
+	// Skipped is how many listings were left out in front of them. It does not
+	// change how listings are numbered here.
+	Skipped int
+	Pools   []Window // in the order of their first snapshot
 	// Sites holds all call sites: the largest growth first, then the most
 	// nodes in the last compared listing, then by name.
 	Sites []Site
@@ -134,7 +146,7 @@ func (g *Growth) Has(i int, pool string) bool {
 
 // Growth compares what has been added so far.
 func (s *Series) Growth() *Growth {
-	g := &Growth{Listings: s.listings, Pools: windows(s.listings)}
+	g := &Growth{Listings: s.listings, Skipped: s.skipped, Pools: windows(s.listings)}
 	g.Sites = make([]Site, len(s.sites.all))
 	for i, site := range s.sites.all {
 		w := g.Pool(site.Pool)

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
+	"github.com/heapwright/heapwright/report"
+)
+
+func newDiff() *cobra.Command {
+	var in input
+	var out output
+	var between window
+	cmd := &cobra.Command{
+		Use:   "diff LOG [LOG]",
+		Short: "Show which nodes appeared and disappeared between two listings",
+		Long: `Show which nodes appeared and disappeared between two listings, by call chain:
+the first and the last complete listing of one LOG, or the last complete listing
+of each of two LOGs.
+
+A node that was freed and allocated again at the same address by the same call
+chain counts as one that stayed.
+
+Exit codes: 0 compared, 2 unreadable input, 4 fewer than two complete listings.`,
+		Example: `  heapwright diff console.log --symbols firmware.elf
+  heapwright diff console.log --from 2 --to 5
+  heapwright diff before.log after.log --symbols firmware.nm.txt --top 5
+  heapwright diff - --format json -o diff.json < console.log`,
+		Args: args(1, 2, "one LOG or two"),
+		RunE: func(cmd *cobra.Command, logs []string) error {
+			if err := out.check(cmd); err != nil {
+				return err
+			}
+			if err := between.check(cmd); err != nil {
+				return err
+			}
+			if len(logs) == 2 && between != (window{}) {
+				return usageError(cmd, errors.New("--from and --to choose listings of one LOG; of two LOGs the last ones are compared"))
+			}
+			return diff(cmd, &in, &out, between, logs)
+		},
+	}
+	in.flags(cmd)
+	out.flags(cmd, "call sites")
+	between.flags(cmd, "first complete one", "last complete one")
+	return cmd
+}
+
+func diff(cmd *cobra.Command, in *input, out *output, between window, logs []string) error {
+	sym, err := in.symbolizer()
+	if err != nil {
+		return err
+	}
+	from, to, err := pair(cmd, in, between, logs)
+	if err != nil {
+		return err
+	}
+	d := leak.Compare(from, to, sym)
+	in.checkSymbols(cmd, out, sym, changeStacks(d))
+	err = out.write(cmd, func(w io.Writer, o report.Options) error {
+		if out.json() {
+			return report.DiffJSON(w, d, in.notes, o)
+		}
+		return report.DiffText(w, d, in.notes, o)
+	})
+	if err == nil && d.Partial() {
+		return errInconclusive
+	}
+	return err
+}
+
+func changeStacks(d *leak.Diff) []heap.Stack {
+	stacks := make([]heap.Stack, len(d.Changes))
+	for i := range d.Changes {
+		stacks[i] = d.Changes[i].Stack
+	}
+	return stacks
+}
+
+// pair chooses the two listings to compare.
+func pair(cmd *cobra.Command, in *input, between window, logs []string) (from, to leak.Listing, err error) {
+	if len(logs) == 2 {
+		var last [2]leak.Listing
+		for i, log := range logs {
+			in.count = 0
+			e, _, err := ends(cmd, in, window{}, log)
+			if err != nil {
+				return nil, nil, err
+			}
+			last[i] = e.last()
+		}
+		return last[0], last[1], nil
+	}
+	e, n, err := ends(cmd, in, between, logs[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := between.within(n); err != nil {
+		return nil, nil, err
+	}
+	from, to = e.first(), e.last()
+	if between.from > 0 {
+		from = e.any[0]
+	}
+	if between.to > 0 {
+		to = e.any[1]
+	}
+	if from[0] == to[0] {
+		return nil, nil, exitError{exitInconclusive, fmt.Errorf(
+			"%s: one listing has nothing to be compared with (%s): let the device run, type memused again, and give that log too: heapwright diff %s LATER_LOG", logs[0], holding(n), logs[0])}
+	}
+	return from, to, nil
+}
+
+// span holds the outermost listings seen: any, and complete ones.
+type span struct {
+	any, complete [2]leak.Listing
+}
+
+// first returns the first complete listing if there are two, else the first.
+func (s *span) first() leak.Listing {
+	if s.complete[0] != nil && s.complete[0][0] != s.complete[1][0] {
+		return s.complete[0]
+	}
+	return s.any[0]
+}
+
+func (s *span) last() leak.Listing {
+	if s.complete[1] != nil && (s.complete[0][0] != s.complete[1][0] || s.any[0][0] == s.any[1][0]) {
+		return s.complete[1]
+	}
+	return s.any[1]
+}
+
+// ends reads a log and returns its outermost listings inside the window, and
+// how many listings it holds.
+func ends(cmd *cobra.Command, in *input, between window, log string) (e span, n int, err error) {
+	keep := func(p *[2]leak.Listing, l leak.Listing) {
+		if p[0] == nil {
+			p[0] = l
+		}
+		p[1] = l
+	}
+	for l, err := range in.listings(cmd, log) {
+		if err != nil {
+			return e, n, err
+		}
+		if n++; !between.holds(n) {
+			continue
+		}
+		keep(&e.any, l)
+		if !l.Partial() {
+			keep(&e.complete, l)
+		}
+	}
+	return e, n, nil
+}

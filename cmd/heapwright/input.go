@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/heapwright/heapwright/console"
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
+	"github.com/heapwright/heapwright/symbol"
+)
+
+// input is what a verb reads: logs, and the symbols that belong to them.
+type input struct {
+	symbols string
+	notes   []string // what the sources have to say, complete when all is read
+	count   int      // listings so far
+}
+
+func (in *input) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&in.symbols, "symbols", "", "`FILE` with the firmware's symbols: its ELF file, or what nm -n -S -C printed")
+}
+
+// symbolizer opens the file of --symbols.
+func (in *input) symbolizer() (heap.Symbolizer, error) {
+	if in.symbols == "" {
+		return symbol.None, nil
+	}
+	t, err := symbol.Open(in.symbols)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("--symbols: there is no file %s: give the firmware's ELF file", in.symbols)
+	case errors.Is(err, symbol.ErrUnknownFormat):
+		return nil, fmt.Errorf("--symbols: %w: give the firmware's ELF file, or make text of it with\n  nm -n -S -C firmware.elf > firmware.nm.txt", err)
+	case err != nil:
+		return nil, fmt.Errorf("--symbols: %w", err)
+	}
+	return t, nil
+}
+
+// checkSymbols warns about symbols that do not belong to the log, and about
+// there being none.
+func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symbolizer, stacks []heap.Stack) {
+	if in.symbols == "" {
+		in.notes = append(in.notes, "addresses have no names: give the firmware's ELF file or nm text with --symbols")
+		return
+	}
+	resolved, total := symbol.Coverage(sym, stacks)
+	if total == 0 || resolved*2 >= total {
+		return
+	}
+	warning := fmt.Sprintf("only %d of %d return addresses lie in functions of %s: it is probably not the firmware that printed this log", resolved, total, in.symbols)
+	if !out.toTerminal(cmd) {
+		in.notes = append(in.notes, warning) // what is kept must say it too
+	}
+	fmt.Fprintln(cmd.ErrOrStderr(), "heapwright: warning:", warning)
+}
+
+func siteStacks(g *leak.Growth) []heap.Stack {
+	stacks := make([]heap.Stack, len(g.Sites))
+	for i := range g.Sites {
+		stacks[i] = g.Sites[i].Stack
+	}
+	return stacks
+}
+
+// listings yields the listings of the logs at paths as one series, numbered
+// through. After an error it yields nothing more.
+func (in *input) listings(cmd *cobra.Command, paths ...string) iter.Seq2[leak.Listing, error] {
+	return func(yield func(leak.Listing, error) bool) {
+		for _, path := range paths {
+			more, err := in.log(cmd, path, yield)
+			if err != nil {
+				yield(nil, err)
+			}
+			if err != nil || !more {
+				return
+			}
+		}
+	}
+}
+
+func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, error) bool) (more bool, err error) {
+	f, size, err := open(cmd, path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	p := startProgress(cmd, path, size)
+	defer p.stop()
+	name := path
+	if path == "-" {
+		name = "stdin"
+	}
+	r := console.NewReader(&watched{cmd.Context(), f, p}, name)
+	defer func() { in.notes = append(in.notes, r.Notes()...) }()
+	for l, err := range leak.Listings(r.Snapshots()) {
+		if err != nil {
+			return false, explain(err)
+		}
+		in.count++
+		for _, s := range l {
+			s.Label = fmt.Sprintf("listing %d", in.count)
+		}
+		if !yield(l, nil) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func open(cmd *cobra.Command, path string) (f io.ReadCloser, size int64, err error) {
+	if path == "-" {
+		in := cmd.InOrStdin()
+		if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+			fmt.Fprintln(cmd.ErrOrStderr(), "heapwright: paste the log, then type Ctrl-D on a line of its own")
+		}
+		return io.NopCloser(in), 0, nil
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, fmt.Errorf("there is no file %s: give the file you captured the console to, or - for standard input", path)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := file.Stat()
+	if err == nil && st.IsDir() {
+		err = fmt.Errorf("%s is a directory: give the log file in it", path)
+	}
+	if err != nil {
+		file.Close()
+		return nil, 0, err
+	}
+	return file, st.Size(), nil
+}
+
+// explain adds what to do next to an error about a log.
+func explain(err error) error {
+	var none *console.NoListingError
+	if !errors.As(err, &none) {
+		return err
+	}
+	hint := "capture the console while you type memused on the device (it needs LOSCFG_MEM_LEAKCHECK)"
+	switch none.Kind {
+	case "":
+	case console.FileELF:
+		hint = "give the console log, and the ELF file with --symbols " + none.Name
+	case console.FileGzip:
+		hint = "unpack it: zcat " + none.Name + " | heapwright leaks -"
+	case console.FileUTF16:
+		hint = "convert it: iconv -f UTF-16 -t UTF-8 " + none.Name + " | heapwright leaks -"
+	}
+	return fmt.Errorf("%w\n%s", err, hint)
+}
+
+// watched is a reader that stops when the context does and reports progress.
+type watched struct {
+	ctx context.Context
+	r   io.Reader
+	p   *progress
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := w.r.Read(b)
+	w.p.read.Add(int64(n))
+	return n, err
+}
+
+// progress shows on a terminal how much of a log has been read, once that
+// takes longer than two seconds.
+type progress struct {
+	read atomic.Int64
+	quit chan struct{}
+	done chan struct{}
+}
+
+func startProgress(cmd *cobra.Command, path string, size int64) *progress {
+	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
+	f, ok := cmd.ErrOrStderr().(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) || path == "-" {
+		close(p.done)
+		return p
+	}
+	go func() {
+		defer close(p.done)
+		wait, shown := 2*time.Second, false
+		for {
+			select {
+			case <-p.quit:
+				if shown {
+					fmt.Fprint(f, "\r\x1b[K")
+				}
+				return
+			case <-time.After(wait):
+			}
+			wait, shown = 200*time.Millisecond, true
+			n := p.read.Load()
+			if size > 0 {
+				fmt.Fprintf(f, "\rreading %s: %d%% of %d MB ", path, 100*n/size, size>>20)
+			} else {
+				fmt.Fprintf(f, "\rreading %s: %d MB ", path, n>>20)
+			}
+		}
+	}()
+	return p
+}
+
+func (p *progress) stop() {
+	close(p.quit)
+	<-p.done
+}

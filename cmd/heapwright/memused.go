@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
+	"github.com/heapwright/heapwright/report"
+	"github.com/heapwright/heapwright/symbol"
+)
+
+// memused is the verb's choice of what to show.
+type memused struct {
+	in     input
+	out    output
+	number int
+	all    bool
+	group  bool
+}
+
+func newMemused() *cobra.Command {
+	var m memused
+	cmd := &cobra.Command{
+		Use:   "memused LOG",
+		Short: "List the used nodes of a listing, with function names",
+		Long: `List the used nodes of a listing, the last one unless told otherwise, with the
+functions that allocated them; or with -g the call chains and how many nodes
+each holds. The text is a console log again: any verb reads it.`,
+		Example: `  heapwright memused console.log --symbols firmware.elf
+  heapwright memused console.log -g --symbols firmware.elf --top 10
+  heapwright memused console.log --listing 3
+  heapwright memused console.log --all -o listings.log
+  heapwright memused - --format json < console.log`,
+		Args: args(1, 1, "one LOG, or - for standard input"),
+		RunE: func(cmd *cobra.Command, logs []string) error {
+			if err := m.out.check(cmd); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("listing") && m.number < 1 {
+				return usageError(cmd, fmt.Errorf("--listing is the number of a listing, counted from 1, not %d", m.number))
+			}
+			return m.run(cmd, logs[0])
+		},
+	}
+	m.in.flags(cmd)
+	m.out.flags(cmd, "call sites, with -g")
+	cmd.Flags().IntVar(&m.number, "listing", 0, "show listing `N`, counted from 1 (default: the last)")
+	cmd.Flags().BoolVar(&m.all, "all", false, "show all listings")
+	cmd.Flags().BoolVarP(&m.group, "group", "g", false, "count nodes by call chain")
+	cmd.MarkFlagsMutuallyExclusive("all", "listing")
+	cmd.MarkFlagsMutuallyExclusive("all", "group")
+	return cmd
+}
+
+func (m *memused) run(cmd *cobra.Command, log string) error {
+	sym, err := m.in.symbolizer()
+	if err != nil {
+		return err
+	}
+	if m.all {
+		return m.out.write(cmd, func(w io.Writer, o report.Options) error {
+			nodes := m.nodes(w, sym, o)
+			for l, err := range m.in.listings(cmd, log) {
+				if err != nil {
+					return errors.Join(nodes.Close(m.in.notes), err)
+				}
+				if err := nodes.Listing(l); err != nil {
+					return err
+				}
+			}
+			return nodes.Close(m.in.notes)
+		})
+	}
+	listing, err := m.choose(cmd, log)
+	if err != nil {
+		return err
+	}
+	groups := leak.Group(listing, sym)
+	m.in.checkSymbols(cmd, &m.out, sym, siteStacks(groups))
+	return m.out.write(cmd, func(w io.Writer, o report.Options) error {
+		switch {
+		case m.group && m.out.json():
+			return report.GroupsJSON(w, groups, m.in.notes, o)
+		case m.group:
+			return report.GroupsText(w, groups, m.in.notes, o)
+		}
+		nodes := m.nodes(w, sym, o)
+		if err := nodes.Listing(listing); err != nil {
+			return err
+		}
+		return nodes.Close(m.in.notes)
+	})
+}
+
+// choose returns the listing asked for.
+func (m *memused) choose(cmd *cobra.Command, log string) (leak.Listing, error) {
+	var last leak.Listing
+	n := 0
+	for l, err := range m.in.listings(cmd, log) {
+		if err != nil {
+			return nil, err
+		}
+		last = l
+		if n++; n == m.number {
+			return l, nil
+		}
+	}
+	if m.number > 0 {
+		return nil, fmt.Errorf("there is no listing %d: %s", m.number, holding(n))
+	}
+	return last, nil
+}
+
+// nodeWriter writes listings node by node.
+type nodeWriter interface {
+	Listing(leak.Listing) error
+	Close(notes []string) error
+}
+
+func (m *memused) nodes(w io.Writer, sym heap.Symbolizer, o report.Options) nodeWriter {
+	if m.out.json() {
+		return report.NewNodesJSON(w, sym)
+	}
+	if sym == symbol.None {
+		sym = nil
+	}
+	return report.NewNodesText(w, sym, o)
+}

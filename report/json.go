@@ -1,0 +1,278 @@
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
+)
+
+// The JSON documents. Fields may be added, none will be renamed or removed;
+// readers should ignore those they do not know. Addresses are strings,
+// "0x2b94c". Lists are never null except where it says so.
+//
+// Growth and groups (leaks, memused -g), one site per line:
+//
+//	{
+//	  "listings": 7,                    number of listings
+//	  "sites": [{
+//	    "rank": 1,                      from 1
+//	    "pool": "",                     empty: the only or main pool
+//	    "growth": 83,                   nodes, last compared listing minus first
+//	    "nodes": [19,32,49,...],        per listing; null: the listing lacks the pool
+//	    "bytes": [760,1280,...],        per listing; the list is null if sizes are unknown
+//	    "leaked_nodes": 83,             the growth, but never negative
+//	    "stack": [{"addr":"0x2b94c","function":"f","file":"","line":0,"inlined":false}]
+//	  }],
+//	  "pools": [{"pool":"","first":1,"last":7,"complete":7}],   listings compared
+//	  "partial_listings": [3],          numbers from 1
+//	  "skipped": 0,                     listings left out in front of them (--from)
+//	  "notes": ["..."]                  warnings in words
+//	}
+//
+// Diff:
+//
+//	{
+//	  "from": [{"label":"listing 1","source":"a.log:107","pool":"","partial":"","nodes":132}],
+//	  "to": [...],
+//	  "new": 257, "gone": 27, "kept": 105, "unknown": 0,        nodes
+//	  "sites": [{"rank":1,"pool":"","growth":83,"new":["0x..."],"gone":["0x..."],"kept":19,"stack":[...]}],
+//	  "notes": []
+//	}
+//
+// Nodes (memused), one node per line:
+//
+//	{
+//	  "listings": [{
+//	    "label":"listing 7","source":"a.log:1678","pool":"","partial":"",
+//	    "nodes": [{"addr":"0x56bac","payload":"0x..","size":40,"total":80,"owner":3,"birth":9,"stack":[...]}]
+//	  }],                               unknown payload, size, total, owner, birth are absent
+//	  "notes": []
+//	}
+type jsonFrame struct {
+	Addr     heap.Addr `json:"addr"`
+	Function string    `json:"function"`
+	File     string    `json:"file"`
+	Line     int       `json:"line"`
+	Inlined  bool      `json:"inlined"`
+}
+
+func jsonStack(frames []heap.Frame) []jsonFrame {
+	stack := make([]jsonFrame, len(frames))
+	for i, f := range frames {
+		stack[i] = jsonFrame(f)
+	}
+	return stack
+}
+
+// doc writes a document piece by piece and keeps the first error.
+type doc struct {
+	w   *bufio.Writer
+	err error
+}
+
+func (d *doc) raw(format string, args ...any) { fmt.Fprintf(d.w, format, args...) }
+
+func (d *doc) value(v any) {
+	b, err := json.Marshal(v)
+	if err != nil && d.err == nil {
+		d.err = err
+	}
+	d.w.Write(b)
+}
+
+// separate puts a comma behind all but the first of several values.
+func (d *doc) separate(i int) {
+	if i > 0 {
+		d.w.WriteByte(',')
+	}
+	d.w.WriteByte('\n')
+}
+
+func (d *doc) end(notes []string) error {
+	d.raw(",\n\"notes\":")
+	if notes == nil {
+		notes = []string{}
+	}
+	d.value(notes)
+	d.raw("}\n")
+	if err := d.w.Flush(); err != nil {
+		return err
+	}
+	return d.err
+}
+
+// GrowthJSON writes the document for call sites over listings.
+func GrowthJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
+	return growthJSON(w, g, append(GrowthNotes(g), notes...), o)
+}
+
+// GroupsJSON writes the same document for a single listing.
+func GroupsJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
+	return growthJSON(w, g, append(listingNotes(g), notes...), o)
+}
+
+func growthJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
+	d := &doc{w: bufio.NewWriter(w)}
+	d.raw("{\"listings\":%d,\n\"sites\":[", len(g.Listings))
+	for i := range g.Sites[:o.shown(len(g.Sites), len(g.Sites))] {
+		s := &g.Sites[i]
+		d.separate(i)
+		d.raw(`{"rank":%d,"pool":`, i+1)
+		d.value(s.Pool)
+		d.raw(`,"growth":%d,"nodes":`, s.Growth)
+		d.counts(g, s, func(c leak.Count) string { return strconv.Itoa(c.Nodes) })
+		d.raw(`,"bytes":`)
+		if s.Sized {
+			d.counts(g, s, func(c leak.Count) string { return strconv.FormatUint(c.Bytes, 10) })
+		} else {
+			d.raw("null")
+		}
+		d.raw(`,"leaked_nodes":%d,"stack":`, max(0, s.Growth))
+		d.value(jsonStack(s.Frames))
+		d.raw("}")
+	}
+	d.raw("],\n\"pools\":[")
+	for i, p := range g.Pools {
+		if i > 0 {
+			d.raw(",")
+		}
+		d.value(struct {
+			Pool     string `json:"pool"`
+			First    int    `json:"first"`
+			Last     int    `json:"last"`
+			Complete int    `json:"complete"`
+		}{p.Pool, p.First, p.Last, p.Complete})
+	}
+	partial := []int{}
+	for i, l := range g.Listings {
+		if isPartial(l) {
+			partial = append(partial, i+1)
+		}
+	}
+	d.raw("],\n\"partial_listings\":")
+	d.value(partial)
+	d.raw(",\n\"skipped\":%d", g.Skipped)
+	return d.end(notes)
+}
+
+func (d *doc) counts(g *leak.Growth, s *leak.Site, format func(leak.Count) string) {
+	for i := range g.Listings {
+		d.w.WriteByte("[,"[min(i, 1)])
+		if g.Has(i+1, s.Pool) {
+			d.w.WriteString(format(s.At(i + 1)))
+		} else {
+			d.raw("null")
+		}
+	}
+	d.raw("]")
+}
+
+type jsonInfo struct {
+	Label   string `json:"label"`
+	Source  string `json:"source"`
+	Pool    string `json:"pool"`
+	Partial string `json:"partial"`
+	Nodes   int    `json:"nodes"`
+}
+
+// DiffJSON writes the document for two listings.
+func DiffJSON(w io.Writer, diff *leak.Diff, notes []string, o Options) error {
+	d := &doc{w: bufio.NewWriter(w)}
+	side := func(l []leak.Info) []jsonInfo {
+		all := make([]jsonInfo, len(l))
+		for i, in := range l {
+			all[i] = jsonInfo(in)
+		}
+		return all
+	}
+	d.raw("{\"from\":")
+	d.value(side(diff.From))
+	d.raw(",\n\"to\":")
+	d.value(side(diff.To))
+	d.raw(",\n\"new\":%d,\"gone\":%d,\"kept\":%d,\"unknown\":%d,\n\"sites\":[", diff.New, diff.Gone, diff.Kept, diff.Unknown)
+	for i := range diff.Changes[:o.shown(len(diff.Changes), len(diff.Changes))] {
+		c := &diff.Changes[i]
+		d.separate(i)
+		d.raw(`{"rank":%d,"pool":`, i+1)
+		d.value(c.Pool)
+		d.raw(`,"growth":%d,"new":`, len(c.New)-len(c.Gone))
+		d.value(addresses(c.New))
+		d.raw(`,"gone":`)
+		d.value(addresses(c.Gone))
+		d.raw(`,"kept":%d,"stack":`, c.Kept)
+		d.value(jsonStack(c.Frames))
+		d.raw("}")
+	}
+	d.raw("]")
+	return d.end(append(diffNotes(diff), notes...))
+}
+
+func addresses(nodes []heap.Node) []heap.Addr {
+	all := make([]heap.Addr, len(nodes))
+	for i := range nodes {
+		all[i] = nodes[i].Addr
+	}
+	return all
+}
+
+// NodesJSON writes listings node by node.
+type NodesJSON struct {
+	d     doc
+	sym   heap.Symbolizer
+	count int
+}
+
+// NewNodesJSON returns a writer of listings whose stacks sym resolves.
+func NewNodesJSON(w io.Writer, sym heap.Symbolizer) *NodesJSON {
+	n := &NodesJSON{d: doc{w: bufio.NewWriter(w)}, sym: sym}
+	n.d.raw("{\"listings\":[")
+	return n
+}
+
+// Listing writes one listing.
+func (n *NodesJSON) Listing(l leak.Listing) error {
+	for _, s := range l {
+		n.d.separate(n.count)
+		n.count++
+		n.d.raw(`{"label":`)
+		n.d.value(s.Label)
+		n.d.raw(`,"source":`)
+		n.d.value(s.Source)
+		n.d.raw(`,"pool":`)
+		n.d.value(s.Pool)
+		n.d.raw(`,"partial":`)
+		n.d.value(s.Partial)
+		n.d.raw(`,"nodes":[`)
+		k := 0
+		for i := range s.Nodes {
+			node := &s.Nodes[i]
+			if node.State != heap.Used {
+				continue
+			}
+			n.d.separate(k)
+			k++
+			n.d.value(struct {
+				Addr    heap.Addr   `json:"addr"`
+				Payload heap.Addr   `json:"payload,omitempty"`
+				Size    uint64      `json:"size,omitempty"`
+				Total   uint64      `json:"total,omitempty"`
+				Owner   heap.Owner  `json:"owner,omitempty"`
+				Birth   uint64      `json:"birth,omitempty"`
+				Stack   []jsonFrame `json:"stack"`
+			}{node.Addr, node.Payload, node.Size, node.Total, node.Owner, node.Birth, jsonStack(leak.Resolve(n.sym, node.Stack))})
+		}
+		n.d.raw("]}")
+	}
+	return n.d.w.Flush()
+}
+
+// Close completes the document. It does not close the writer below.
+func (n *NodesJSON) Close(notes []string) error {
+	n.d.raw("]")
+	return n.d.end(notes)
+}

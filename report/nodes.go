@@ -1,0 +1,121 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
+)
+
+// NodesText writes listings node by node, one line each, as memused prints
+// them, with what else is known behind: the payload's size, the length, the
+// owner, and the functions. Without sizes the text is itself a log that can be
+// read again.
+type NodesText struct {
+	t   *text
+	sym heap.Symbolizer
+}
+
+// NewNodesText returns a writer of listings whose stacks sym resolves.
+func NewNodesText(w io.Writer, sym heap.Symbolizer, o Options) *NodesText {
+	return &NodesText{newText(w, o), sym}
+}
+
+// Listing writes one listing.
+func (n *NodesText) Listing(l leak.Listing) error {
+	for _, s := range l {
+		n.snapshot(s)
+	}
+	return n.t.Flush()
+}
+
+// Close writes the notes. It does not close the writer below.
+func (n *NodesText) Close(notes []string) error {
+	if len(notes) > 0 {
+		// The listing's own blank line stands in front already.
+		for _, s := range notes {
+			n.t.paragraph("note: "+clean(s), 6)
+		}
+	}
+	return n.t.Flush()
+}
+
+func (n *NodesText) snapshot(s *heap.Snapshot) {
+	t := n.t
+	if s.Pool != "" {
+		t.printf(" %s\n", clean(s.Pool))
+	}
+	used, levels, digits := 0, 1, 8
+	var sized, owned bool
+	for i := range s.Nodes {
+		node := &s.Nodes[i]
+		if node.State != heap.Used {
+			continue
+		}
+		used++
+		levels = max(levels, len(node.Stack))
+		if node.Addr >= 1<<32 || slices.ContainsFunc(node.Stack, func(a heap.Addr) bool { return a >= 1<<32 }) {
+			digits = 16
+		}
+		sized = sized || leak.Bytes(node) != 0
+		owned = owned || s.OwnerName(node.Owner) != ""
+	}
+	t.printf("%s (%s): %s\n", clean(s.Label), clean(s.Source), plural(used, "node"))
+	title := fmt.Sprintf("%-*s", digits+3, "node")
+	if sized {
+		title += fmt.Sprintf("  %10s  %10s", "size", "total")
+	}
+	for i := range levels {
+		title += fmt.Sprintf("  %-*s", digits+2, fmt.Sprintf("LR[%d]", i))
+	}
+	if owned {
+		title += "  owner     "
+	}
+	if n.sym != nil {
+		title += "  call chain"
+	}
+	t.printf("%s\n", t.paint(bold, strings.TrimRight(title, " ")))
+	for i := range s.Nodes {
+		if s.Nodes[i].State == heap.Used {
+			n.node(s, &s.Nodes[i], digits, levels, sized, owned)
+		}
+	}
+	if s.Partial != "" {
+		// In place of the blank line, without which whoever reads this as a
+		// log knows that the listing is not whole.
+		t.printf("note: partial: %s\n", clean(s.Partial))
+	} else {
+		t.WriteByte('\n')
+	}
+}
+
+func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, digits, levels int, sized, owned bool) {
+	t := n.t
+	t.printf("0x%0*x:", digits, uint64(node.Addr))
+	if sized {
+		t.printf("  %10d  %10d", node.Size, node.Total)
+	}
+	for i := range levels {
+		var lr heap.Addr
+		if i < len(node.Stack) {
+			lr = node.Stack[i]
+		}
+		t.printf("  0x%0*x", digits, uint64(lr))
+	}
+	if owned {
+		t.printf("  %-10s", clean(s.OwnerName(node.Owner)))
+	}
+	if n.sym != nil {
+		t.WriteString("  ")
+		for i, f := range leak.Resolve(n.sym, node.Stack) {
+			if i > 0 {
+				t.WriteString(" <- ")
+			}
+			t.WriteString(clean(f.String()))
+		}
+	}
+	t.WriteByte('\n')
+}

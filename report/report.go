@@ -1,0 +1,235 @@
+// Package report writes what analyses found, for people as text and for
+// programs as JSON.
+//
+// Every function writes one document and returns the first error of the
+// writer. Nothing here looks at the environment: the caller says how wide the
+// text may be and whether colours are welcome.
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// Options say how a document is written.
+type Options struct {
+	// Width is the number of columns text should fit into; 0: no limit.
+	Width int
+	// Color allows ANSI colours in text.
+	Color bool
+	// Top is the number of call sites shown; 0: all; negative: all in JSON,
+	// and in text as many as fit a screen.
+	Top int
+	// TopHint says how to see the rest, for example "--top 0 shows all".
+	TopHint string
+}
+
+// screenful is how many call sites text shows unless asked for more.
+const screenful = 20
+
+// minChain is the least width of the column with call chains; the columns in
+// front of it are thinned out to make room.
+const minChain = 36
+
+const chainTitle = "call chain, innermost first"
+
+// ANSI sequences.
+const (
+	bold  = "\x1b[1m"
+	red   = "\x1b[31m"
+	green = "\x1b[32m"
+	faint = "\x1b[2m"
+	reset = "\x1b[0m"
+)
+
+// text collects a text document.
+type text struct {
+	*bufio.Writer
+	Options
+}
+
+func newText(w io.Writer, o Options) *text { return &text{bufio.NewWriter(w), o} }
+
+func (t *text) printf(format string, args ...any) { fmt.Fprintf(t.Writer, format, args...) }
+
+// paint returns s in a colour, if colours are allowed. Pad s before.
+func (t *text) paint(color, s string) string {
+	if !t.Color || color == "" {
+		return s
+	}
+	return color + s + reset
+}
+
+// A table is rows of right-aligned columns with a call chain behind them,
+// which is wrapped at its arrows.
+type table struct {
+	titles []string
+	rows   []tableRow
+}
+
+type tableRow struct {
+	cells []string
+	color string // of the first cell
+	chain []string
+}
+
+func (t *text) table(tab table) {
+	widths := make([]int, len(tab.titles))
+	for i, s := range tab.titles {
+		widths[i] = len(s)
+	}
+	for _, r := range tab.rows {
+		for i, s := range r.cells {
+			widths[i] = max(widths[i], len(s))
+		}
+	}
+	indent := 0
+	for i, title := range tab.titles {
+		t.WriteString(t.paint(bold, fmt.Sprintf("%*s", widths[i], title)))
+		t.WriteString("  ")
+		indent += widths[i] + 2
+	}
+	t.printf("%s\n", t.paint(bold, chainTitle))
+	for _, r := range tab.rows {
+		for i, s := range r.cells {
+			s = fmt.Sprintf("%*s", widths[i], s)
+			if i == 0 {
+				s = t.paint(r.color, s)
+			}
+			t.WriteString(s)
+			t.WriteString("  ")
+		}
+		t.wrap(r.chain, indent)
+	}
+}
+
+// wrap writes a call chain that starts in column indent and continues on
+// further lines below itself where it would not fit. A name is never broken.
+func (t *text) wrap(chain []string, indent int) {
+	column := indent
+	for i, s := range chain {
+		n := utf8.RuneCountInString(s)
+		arrow := ""
+		if i < len(chain)-1 {
+			arrow = " <-"
+		}
+		switch {
+		case i == 0:
+		case t.Width > 0 && column+1+n+len(arrow) > t.Width:
+			t.printf("\n%*s", indent+2, "")
+			column = indent + 2
+		default:
+			t.WriteByte(' ')
+			column++
+		}
+		t.WriteString(s)
+		t.WriteString(t.paint(faint, arrow))
+		column += n + len(arrow)
+	}
+	t.WriteByte('\n')
+}
+
+// notes writes what the reader should know, at the end of a document.
+func (t *text) notes(notes []string) {
+	if len(notes) > 0 {
+		t.WriteByte('\n')
+	}
+	for _, n := range notes {
+		t.paragraph("note: "+clean(n), 6)
+	}
+}
+
+// paragraph writes s broken at blanks, with further lines indented.
+func (t *text) paragraph(s string, indent int) {
+	column := 0
+	for i, word := range strings.Split(s, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case t.Width > 0 && column+1+n > t.Width:
+			t.printf("\n%*s", indent, "")
+			column = indent
+		default:
+			t.WriteByte(' ')
+			column++
+		}
+		t.WriteString(word)
+		column += n
+	}
+	t.WriteByte('\n')
+}
+
+// chainOf returns the levels of a call chain as text, the pool in front.
+func chainOf(pool string, frames []heap.Frame) []string {
+	var chain []string
+	for _, f := range frames {
+		chain = append(chain, clean(f.String()))
+	}
+	if len(chain) == 0 {
+		chain = []string{"(no call stack)"}
+	}
+	if pool != "" {
+		chain[0] = "[" + clean(pool) + "] " + chain[0]
+	}
+	return chain
+}
+
+// clean makes text from a file safe to print: names can hold anything, escape
+// sequences too.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func signed(n int) string {
+	if n == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%+d", n)
+}
+
+// signColor is the colour of a change: more is bad.
+func signColor(n int) string {
+	switch {
+	case n > 0:
+		return red
+	case n < 0:
+		return green
+	}
+	return ""
+}
+
+// shown returns how many of n call sites to show as text, and as JSON.
+func (o Options) shown(n, screen int) int {
+	switch {
+	case o.Top < 0:
+		return min(n, screen)
+	case o.Top == 0:
+		return n
+	}
+	return min(n, o.Top)
+}
+
+func (o Options) hint() string {
+	if o.TopHint == "" {
+		return ""
+	}
+	return "; " + o.TopHint
+}

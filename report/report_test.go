@@ -1,0 +1,279 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/heapwright/heapwright/console"
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
+	"github.com/heapwright/heapwright/symbol"
+)
+
+// names is a symbolizer for tests, which knows lines too.
+type names map[heap.Addr]heap.Frame
+
+func (n names) Frames(lr heap.Addr) []heap.Frame {
+	f := n[lr]
+	f.Addr = lr
+	return []heap.Frame{f}
+}
+
+var sym = names{
+	1: {Function: "read_sample", File: "app.c", Line: 48},
+	2: {Function: "process", File: "app.c", Line: 59},
+	3: {Function: "evil\x1b[31m\nname"},
+}
+
+// listing makes a snapshot of n nodes with stack lrs.
+func listing(number int, pool, partial string, n int, size uint64, lrs ...heap.Addr) *heap.Snapshot {
+	s := &heap.Snapshot{Label: fmt.Sprintf("listing %d", number), Source: fmt.Sprintf("x.log:%d", 100*number), Pool: pool, Partial: partial}
+	for i := range n {
+		s.Nodes = append(s.Nodes, heap.Node{Addr: heap.Addr(0x1000 + 64*i), Total: size, Stack: lrs})
+	}
+	return s
+}
+
+func series(listings ...leak.Listing) *leak.Growth {
+	s := leak.NewSeries(sym)
+	for _, l := range listings {
+		s.Add(l)
+	}
+	return s.Growth()
+}
+
+func write(t *testing.T, f func(io.Writer) error) string {
+	t.Helper()
+	var b strings.Builder
+	if err := f(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func growthText(t *testing.T, g *leak.Growth, o Options) string {
+	return write(t, func(w io.Writer) error { return GrowthText(w, g, nil, o) })
+}
+
+func TestGrowthWithBytesLinesAndPools(t *testing.T) {
+	g := series(
+		leak.Listing{listing(1, "", "", 1, 64, 1, 2)},
+		leak.Listing{listing(2, "", "", 9, 64, 1, 2), listing(2, "exc", "cut", 2, 0, 3)},
+		leak.Listing{listing(3, "", "", 11, 64, 1, 2), listing(3, "exc", "", 3, 0, 3)},
+	)
+	want := `3 listings in x.log, lines 100 to 300: 1 node at first, 14 at last; 2 of 2 call
+sites grew.
+
+growth  bytes  1  2*   3  call chain, innermost first
+   +10   +640  1   9  11  read_sample (app.c:48) <- process (app.c:59)
+    +1      ?  -   2   3  [exc] evil?[31m?name
+
+Growth alone is not a leak: a cache grows too, then stops. Look for rows that
+never level off.
+
+note: listing 2 of exc is partial (x.log:200): cut
+note: there are not two complete listings of exc: growth is from listing 2 to
+      listing 3, and what a partial one lacks passes for freed or new
+`
+	if d := cmp.Diff(want, growthText(t, g, Options{Width: 80, Top: -1})); d != "" {
+		t.Error(d)
+	}
+	var doc struct {
+		Listings int
+		Sites    []struct {
+			Rank, Growth int
+			Pool         string
+			Nodes        []*int
+			Bytes        []*uint64
+			Leaked       int `json:"leaked_nodes"`
+			Stack        []map[string]any
+		}
+		Pools   []map[string]any
+		Partial []int `json:"partial_listings"`
+		Notes   []string
+	}
+	text := write(t, func(w io.Writer) error { return GrowthJSON(w, g, []string{"mine"}, Options{Top: -1}) })
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err, text)
+	}
+	first, second := doc.Sites[0], doc.Sites[1]
+	if doc.Listings != 3 || len(doc.Sites) != 2 || first.Rank != 1 || first.Leaked != 10 || *first.Bytes[2] != 704 || *first.Nodes[0] != 1 {
+		t.Error(text)
+	}
+	if second.Pool != "exc" || second.Bytes != nil || second.Nodes[0] != nil || *second.Nodes[2] != 3 {
+		t.Error(text)
+	}
+	if d := cmp.Diff(map[string]any{"addr": "0x1", "function": "read_sample", "file": "app.c", "line": 48.0, "inlined": false}, first.Stack[0]); d != "" {
+		t.Error(d)
+	}
+	if len(doc.Notes) != 3 || doc.Notes[2] != "mine" || len(doc.Partial) != 1 || doc.Partial[0] != 2 {
+		t.Error(text)
+	}
+}
+
+func TestManyListings(t *testing.T) {
+	s := leak.NewSeries(sym)
+	s.Skip()
+	for i := range 53 {
+		s.Add(leak.Listing{listing(i+2, "", "", 10+i, 0, 1, 2)})
+	}
+	got := growthText(t, s.Growth(), Options{Width: 80, Top: -1})
+	if !strings.Contains(got, "growth   2   8  15  21  28  34  41  47  54  call chain") || !strings.Contains(got, "9 of 53 listings shown; json has all") {
+		t.Error(got)
+	}
+	got = growthText(t, s.Growth(), Options{Top: -1})
+	if !strings.Contains(got, "10 of 53 listings shown") {
+		t.Error(got)
+	}
+	for _, width := range []int{1, 20, 60, 200} {
+		if got := growthText(t, s.Growth(), Options{Width: width, Top: -1}); !strings.Contains(got, " 2 ") || !strings.Contains(got, " 54 ") {
+			t.Errorf("width %d hides what is compared:\n%s", width, got)
+		}
+	}
+}
+
+func TestTop(t *testing.T) {
+	var first, last heap.Snapshot
+	for i := range 100 {
+		n := heap.Node{Addr: heap.Addr(64 * i), Stack: heap.Stack{heap.Addr(0x100 + i)}}
+		last.Nodes = append(last.Nodes, n)
+		if i >= 60 {
+			first.Nodes = append(first.Nodes, n)
+		}
+	}
+	g := series(leak.Listing{&first}, leak.Listing{&last})
+	for _, c := range []struct {
+		top, rows int
+		want      string
+	}{
+		{-1, 20, "40 more call sites grew, 40 did not; --all"},
+		{0, 100, ""},
+		{5, 5, "55 more call sites grew, 40 did not"},
+		{70, 70, "30 more call sites did not grow"},
+		{1000, 100, ""},
+	} {
+		got := growthText(t, g, Options{Top: c.top, TopHint: "--all"})
+		if rows := strings.Count(got, "0x"); rows != c.rows || !strings.Contains(got, c.want) {
+			t.Errorf("top %d: %d rows:\n%s", c.top, rows, got)
+		}
+	}
+}
+
+func TestColorOnlyAddsEscapes(t *testing.T) {
+	g := series(leak.Listing{listing(1, "", "", 1, 0, 1)}, leak.Listing{listing(2, "", "", 3, 0, 1)})
+	plain := growthText(t, g, Options{Width: 80, Top: -1})
+	colored := growthText(t, g, Options{Width: 80, Top: -1, Color: true})
+	if strings.Contains(plain, "\x1b") || !strings.Contains(colored, red+"    +2"+reset) {
+		t.Errorf("%q", colored)
+	}
+	for _, e := range []string{bold, red, green, faint, reset} {
+		colored = strings.ReplaceAll(colored, e, "")
+	}
+	if d := cmp.Diff(plain, colored); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestNothing(t *testing.T) {
+	got := growthText(t, series(), Options{Width: 80, Top: -1})
+	if !strings.Contains(got, "there is no listing") {
+		t.Error(got)
+	}
+	got = write(t, func(w io.Writer) error { return GrowthJSON(w, series(), nil, Options{}) })
+	if !json.Valid([]byte(got)) || !strings.Contains(got, `"notes":[]`) {
+		t.Error(got)
+	}
+	got = write(t, func(w io.Writer) error { return DiffJSON(w, leak.Compare(nil, nil, sym), nil, Options{}) })
+	if !json.Valid([]byte(got)) {
+		t.Error(got)
+	}
+	got = write(t, func(w io.Writer) error { return NewNodesJSON(w, sym).Close(nil) })
+	if !json.Valid([]byte(got)) {
+		t.Error(got)
+	}
+}
+
+// What a live pool knows beyond a log: sizes and owners.
+func TestNodesWithSizesAndOwners(t *testing.T) {
+	s := &heap.Snapshot{
+		Label: "mark", Source: "pool cache", Owners: map[heap.Owner]string{3: "net"},
+		Nodes: []heap.Node{
+			{Addr: 0xc000001000, Size: 40, Total: 80, Owner: 3, Stack: heap.Stack{1, 2}},
+			{Addr: 0xc000001050, Size: 7, Total: 48, Stack: heap.Stack{}},
+			{Addr: 0xc000001080, Size: 7, Total: 48, State: heap.Free},
+		},
+	}
+	want := `mark (pool cache): 2 nodes
+node                       size       total  LR[0]               LR[1]               owner       call chain
+0x000000c000001000:          40          80  0x0000000000000001  0x0000000000000002  net         read_sample (app.c:48) <- process (app.c:59)
+0x000000c000001050:           7          48  0x0000000000000000  0x0000000000000000` + "              \n\n"
+	got := write(t, func(w io.Writer) error {
+		n := NewNodesText(w, sym, Options{})
+		return errors.Join(n.Listing(leak.Listing{s}), n.Close(nil))
+	})
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	groups := write(t, func(w io.Writer) error { return GroupsText(w, leak.Group(leak.Listing{s}, sym), nil, Options{Top: -1}) })
+	if !strings.Contains(groups, "    1  50.0     80  read_sample") || !strings.Contains(groups, "(no call stack)") {
+		t.Error(groups)
+	}
+}
+
+// A listing written as text is read again as it was, a partial one as partial.
+func TestNodesTextIsALog(t *testing.T) {
+	in := leak.Listing{
+		listing(1, "", "", 3, 0, 0x11ea0, 0x21744),
+		listing(1, "exc interaction memory", "cut after 2 nodes: lightning", 2, 0, 0x11ea0),
+	}
+	for _, s := range []heap.Symbolizer{nil, sym} {
+		text := write(t, func(w io.Writer) error {
+			n := NewNodesText(w, s, Options{Width: 40})
+			return errors.Join(n.Listing(in), n.Listing(leak.Listing{in[0]}), n.Close([]string{"a note", "node LR[0]"}))
+		})
+		var got []string
+		for snap, err := range console.NewReader(strings.NewReader(text), "again").Snapshots() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprintf("%s %q %d %v", snap.Label, snap.Pool, len(snap.Nodes), snap.Partial != ""))
+		}
+		want := []string{`listing 1 "" 3 false`, `listing 1 "exc interaction memory" 2 true`, `listing 2 "" 3 false`}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d, text)
+		}
+	}
+}
+
+type full struct{}
+
+var errFull = errors.New("disk full")
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+func TestWriteErrors(t *testing.T) {
+	l := leak.Listing{listing(1, "", "", 3, 0, 1)}
+	g := series(l, l)
+	nodes := NewNodesText(full{}, symbol.None, Options{})
+	doc := NewNodesJSON(full{}, symbol.None)
+	for name, err := range map[string]error{
+		"growth text": GrowthText(full{}, g, nil, Options{}),
+		"growth json": GrowthJSON(full{}, g, nil, Options{}),
+		"groups text": GroupsText(full{}, series(l), nil, Options{}),
+		"groups json": GroupsJSON(full{}, series(l), nil, Options{}),
+		"diff text":   DiffText(full{}, leak.Compare(l, nil, sym), nil, Options{}),
+		"diff json":   DiffJSON(full{}, leak.Compare(l, nil, sym), nil, Options{}),
+		"nodes text":  nodes.Listing(l),
+		"nodes json":  doc.Listing(l),
+	} {
+		if !errors.Is(err, errFull) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
