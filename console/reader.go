@@ -17,6 +17,8 @@ const (
 	maxAfterEnd = 200
 	// poolReach is how many lines an announced pool may be ahead of its header.
 	poolReach = 5
+	// maxRestarts bounds the restarts that are named in Notes.
+	maxRestarts = 5
 	// maxNotes bounds Notes.
 	maxNotes = 50
 
@@ -46,13 +48,16 @@ type Reader struct {
 	pool     string // announced for the next listing
 	poolLine int
 	restart  int // line of a restart since the last listing; 0: none
-	strays   int // rows outside every listing
-	strayAt  int // line of the first of them
-	stats    Stats
-	notes    []string
-	unsaid   int // notes beyond maxNotes
-	done     bool
-	err      error // to be yielded last
+	restarts int // between listings
+	// restarted names the first listings behind a restart.
+	restarted []string
+	strays    int // rows outside every listing
+	strayAt   int // line of the first of them
+	stats     Stats
+	notes     []string
+	unsaid    int // notes beyond maxNotes
+	done      bool
+	err       error // to be yielded last
 }
 
 // Stats counts what a Reader has seen so far.
@@ -64,6 +69,7 @@ type Stats struct {
 	Between   int // lines of other output in the middle of listings
 	Short     int // rows with stack levels missing
 	Strays    int // rows outside every listing
+	Restarts  int // of the device between listings
 	LongLines int // lines of which only the first 4 KiB were looked at
 }
 
@@ -153,7 +159,7 @@ func (r *Reader) step() {
 // Stats returns what has been counted so far.
 func (r *Reader) Stats() Stats {
 	s := r.stats
-	s.Bytes, s.Lines, s.LongLines, s.Strays = r.lines.bytes, r.lines.line, r.lines.long, r.strays
+	s.Bytes, s.Lines, s.LongLines, s.Strays, s.Restarts = r.lines.bytes, r.lines.line, r.lines.long, r.strays, r.restarts
 	return s
 }
 
@@ -165,6 +171,13 @@ func (r *Reader) Notes() []string {
 	notes := append([]string(nil), r.notes...)
 	if r.unsaid > 0 {
 		notes = append(notes, fmt.Sprintf("%s: %s more like these", r.name, plural(r.unsaid, "note")))
+	}
+	if r.restarts > 0 {
+		s := strings.Join(r.restarted, ", ")
+		if n := r.restarts - len(r.restarted); n > 0 {
+			s += fmt.Sprintf(" and %d more", n)
+		}
+		notes = append(notes, fmt.Sprintf("%s: the device restarted before listing %s: counts before and after a restart cannot be compared", r.name, s))
 	}
 	if r.strays > 0 && r.listed > 0 {
 		notes = append(notes, fmt.Sprintf("%s:%d: %s outside every listing ignored: the start of a listing is missing", r.name, r.strayAt, plural(r.strays, "row")))
@@ -271,7 +284,9 @@ func (r *Reader) header(line []byte) bool {
 		}
 		r.pool = ""
 		if r.restart > 0 && r.listed > 1 {
-			r.note("%s:%d: the device restarted before listing %d: counts before and after a restart cannot be compared", r.name, r.restart, r.listed)
+			if r.restarts++; len(r.restarted) < maxRestarts {
+				r.restarted = append(r.restarted, fmt.Sprintf("%d (line %d)", r.listed, r.restart))
+			}
 		}
 		r.restart = 0
 		r.open = &listing{

@@ -242,7 +242,7 @@ func TestListings(t *testing.T) {
 			log:  header + row1 + end + "\r\n********Hello Huawei LiteOS********\r\n" + header + row2 + end,
 			want: partial("", node1) + "listing 2 x.log:6 pool=\"\" partial=\"\"\n" + node2,
 			notes: []string{
-				"x.log:5: the device restarted before listing 2: counts before and after a restart cannot be compared",
+				"x.log: the device restarted before listing 2 (line 5): counts before and after a restart cannot be compared",
 			},
 		},
 		{

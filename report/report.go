@@ -60,7 +60,7 @@ func (t *text) printf(format string, args ...any) { fmt.Fprintf(t.Writer, format
 
 // paint returns s in a colour, if colours are allowed. Pad s before.
 func (t *text) paint(color, s string) string {
-	if !t.Color || color == "" {
+	if !t.Color || color == "" || s == "" {
 		return s
 	}
 	return color + s + reset

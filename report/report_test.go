@@ -235,7 +235,7 @@ func TestNodesTextIsALog(t *testing.T) {
 	for _, s := range []heap.Symbolizer{nil, sym} {
 		text := write(t, func(w io.Writer) error {
 			n := NewNodesText(w, s, Options{Width: 40})
-			return errors.Join(n.Listing(in), n.Listing(leak.Listing{in[0]}), n.Close([]string{"a note", "node LR[0]"}))
+			return errors.Join(n.Listing(in), n.Listing(leak.Listing{in[0]}), n.Close([]string{"a note"}))
 		})
 		var got []string
 		for snap, err := range console.NewReader(strings.NewReader(text), "again").Snapshots() {

@@ -22,9 +22,10 @@ import (
 
 // input is what a verb reads: logs, and the symbols that belong to them.
 type input struct {
-	symbols string
-	notes   []string // what the sources have to say, complete when all is read
-	count   int      // listings so far
+	symbols  string
+	notes    []string // what the sources have to say, complete when all is read
+	count    int      // listings so far
+	restarts int      // of the device, between listings
 }
 
 func (in *input) flags(cmd *cobra.Command) {
@@ -103,7 +104,10 @@ func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, e
 		name = "stdin"
 	}
 	r := console.NewReader(&watched{cmd.Context(), f, p}, name)
-	defer func() { in.notes = append(in.notes, r.Notes()...) }()
+	defer func() {
+		in.notes = append(in.notes, r.Notes()...)
+		in.restarts += r.Stats().Restarts
+	}()
 	for l, err := range leak.Listings(r.Snapshots()) {
 		if err != nil {
 			return false, explain(err)

@@ -67,6 +67,9 @@ func leaks(cmd *cobra.Command, in *input, out *output, between window, logs []st
 	if err := between.within(number); err != nil {
 		return err
 	}
+	if in.restarts > 0 && between == (window{}) {
+		in.notes = append(in.notes, "to compare the listings of one run only, give their numbers with --from and --to")
+	}
 	growth := series.Growth()
 	in.checkSymbols(cmd, out, sym, siteStacks(growth))
 	err = out.write(cmd, func(w io.Writer, o report.Options) error {

@@ -114,7 +114,7 @@ func (e exitError) Unwrap() error { return e.err }
 var errInconclusive = exitError{code: exitInconclusive}
 
 func usageError(cmd *cobra.Command, err error) error {
-	return fmt.Errorf("%w\nSee '%s --help' for usage and examples.", err, cmd.CommandPath())
+	return fmt.Errorf("%w\nSee '%s --help' for usage and examples", err, cmd.CommandPath())
 }
 
 // args checks the number of arguments, 0 for most meaning any.
