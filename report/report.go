@@ -1,9 +1,3 @@
-// Package report writes what analyses found, for people as text and for
-// programs as JSON.
-//
-// Every function writes one document and returns the first error of the
-// writer. Nothing here looks at the environment: the caller says how wide the
-// text may be and whether colours are welcome.
 package report
 
 import (
