@@ -66,8 +66,17 @@ func (p *Pool) allocate(n int, o Options) (unsafe.Pointer, error) {
 		return nil, err
 	}
 	p.mu.Lock()
-	got, ok := p.takeQuick(units, &o)
-	if !ok {
+	// Most small allocations take a node of exactly their size that was freed a
+	// moment ago; everything else goes the long way.
+	var got taken
+	quick := false
+	if ref := p.quick.Top(units); ref != 0 && o.Align <= node.Unit && !p.unusual {
+		if h, ok := p.trusted(ref); ok && h.Size() == units && h.State() == node.Quick {
+			p.quick.Pop(units)
+			got, quick = taken{ref, units, h.Prev()}, true
+		}
+	}
+	if !quick {
 		if got, err = p.take(n, units, o.Align); err != nil {
 			p.unlock()
 			return nil, err
@@ -119,39 +128,6 @@ type taken struct {
 	ref, size, prev uint32
 }
 
-// takeQuick is the way of most small allocations: a node of exactly this size
-// was freed a moment ago. It declines whenever something is unusual.
-func (p *Pool) takeQuick(units uint32, o *Options) (taken, bool) {
-	ref := p.quick.Top(units)
-	if ref == 0 || o.Align > node.Unit || p.unusual {
-		return taken{}, false
-	}
-	h, ok := p.inspect(ref)
-	if !ok || h.Size() != units || h.State() != node.Quick || !p.neighboursSound(ref, h) {
-		return taken{}, false
-	}
-	p.quick.Pop(units)
-	return taken{ref, units, h.Prev()}, true
-}
-
-// neighboursSound checks the nodes on both sides of a trusted node that itself
-// stays as long as it is. Nothing in them will be relied upon, so this looks
-// for damage only: it compares the next header with the backup that the node
-// itself holds, and checks the previous header's checksum.
-func (p *Pool) neighboursSound(ref uint32, h node.Header) bool {
-	next := ref + h.Size()
-	if p.lay.Slot != 0 {
-		if !p.lay.Same(p.ctrl(next), p.slot(ref)) {
-			return false
-		}
-	} else if _, ok := p.lay.Check(p.ctrl(next), next); !ok {
-		return false
-	}
-	prev := p.holder(ref, h)
-	_, ok := p.lay.Check(p.ctrl(prev), prev)
-	return ok
-}
-
 // take finds a node of at least units for n bytes, repairing what is in the
 // way, and splits off what is not needed.
 func (p *Pool) take(n int, units uint32, align int) (taken, error) {
@@ -192,8 +168,8 @@ func (p *Pool) takeBest(units uint32) (taken, error) {
 		slot, size := p.set.Best(units)
 		if q := p.quick.Best(units); q != 0 && (q <= size || slot == 0) {
 			ref := p.quick.Top(q)
-			h, ok := p.inspect(ref)
-			if !ok || h.Size() != q || h.State() != node.Quick || !p.neighboursSound(ref, h) {
+			h, ok := p.trusted(ref)
+			if !ok || h.Size() != q || h.State() != node.Quick {
 				return taken{}, errSuspect
 			}
 			if q-units < p.lay.MinU {
@@ -266,8 +242,8 @@ func (p *Pool) lead(ref, align uint32) uint32 {
 // from its start, and puts what is left on both sides back.
 func (p *Pool) carve(slot bestfit.Slot, lead, units uint32) (taken, error) {
 	ref, size := p.set.At(slot)
-	h, ok := p.inspect(ref)
-	if !ok || h.State() != node.Free || h.Size() != size || *p.note(ref) != slot || !p.neighboursSound(ref, h) {
+	h, ok := p.trusted(ref)
+	if !ok || h.State() != node.Free || h.Size() != size || *p.note(ref) != slot {
 		return taken{}, errSuspect
 	}
 	dirty := p.removeFree(slot)

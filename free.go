@@ -22,10 +22,7 @@ func (p *Pool) Free(ptr unsafe.Pointer) error { return p.release(ptr) }
 func (p *Pool) release(ptr unsafe.Pointer) error {
 	p.mu.Lock()
 	ref, h, ok := p.owned(ptr)
-	if ok {
-		ok = p.gather(ref, h)
-	}
-	if !ok {
+	if !ok || !p.gather(ref, h) {
 		var err error
 		if ref, h, err = p.claim("free", ptr); err != nil {
 			p.unlock()
@@ -48,15 +45,15 @@ func (p *Pool) release(ptr unsafe.Pointer) error {
 	return nil
 }
 
-// owned returns the used node whose payload is at ptr; not ok, if the pointer
-// or the header there is not beyond doubt.
+// owned returns the used node whose payload is at ptr; not ok, if the pointer,
+// the header there or a neighbour is not beyond doubt.
 func (p *Pool) owned(ptr unsafe.Pointer) (uint32, node.Header, bool) {
 	off := uintptr(ptr) - uintptr(p.base) // wraps below the pool
 	if off >= p.limit || off%node.Unit != 0 || off < uintptr(front)*node.Unit+p.lay.Head || p.readOnly {
 		return 0, node.Header{}, false
 	}
 	ref := uint32(off/node.Unit) - p.lay.HeadU
-	h, ok := p.inspect(ref)
+	h, ok := p.trusted(ref)
 	return ref, h, ok && h.State() == node.Used
 }
 
@@ -70,15 +67,11 @@ type swallowed struct {
 // next allocation of its size instead of being coalesced at once.
 func (p *Pool) quickable(size uint32) bool { return size < bestfit.Small && !p.quick.Full(size) }
 
-// gather inspects everything that freeing the trusted node at ref will touch,
-// without changing anything: its neighbours and, where it will coalesce, the
-// free nodes next to it and the nodes behind those. It leaves what join needs
-// in p.scratch.
+// gather inspects what freeing the trusted node at ref will touch beyond its
+// neighbours, without changing anything: where it will coalesce, the free nodes
+// next to it and the nodes behind those. It leaves what join needs in p.scratch.
 func (p *Pool) gather(ref uint32, h node.Header) bool {
-	if p.quickable(h.Size()) {
-		return p.neighboursSound(ref, h)
-	}
-	return p.gatherAll(ref, h)
+	return p.quickable(h.Size()) || p.gatherAll(ref, h)
 }
 
 func (p *Pool) gatherAll(ref uint32, h node.Header) bool {

@@ -56,7 +56,7 @@ func (p *Pool) mend(s *seen) {
 func (p *Pool) rebuild() {
 	p.set.Reset()
 	p.quick.Reset()
-	p.used, p.quarantined, p.usedNodes, p.payload, p.dirty = 0, 0, 0, 0, 0
+	p.inUse, p.quarantined, p.usedNodes, p.payload, p.dirty = p.overhead(), 0, 0, 0, 0
 	for i := range p.owners {
 		p.owners[i].units, p.owners[i].nodes = 0, 0
 	}
@@ -68,6 +68,7 @@ func (p *Pool) rebuild() {
 			p.charge(h.Size(), int(p.payloadOf(h)), Owner(h.Owner()))
 		case node.Quarantined:
 			p.quarantined += h.Size()
+			p.inUse += h.Size()
 		case node.Quick:
 			if h.Size() < bestfit.Small && p.quick.Push(at, h.Size()) {
 				break
@@ -79,7 +80,7 @@ func (p *Pool) rebuild() {
 		}
 		at += h.Size()
 	}
-	p.waterline = max(most, p.inUse())
+	p.waterline = max(most, p.inUse)
 	p.coalesceAll()
 }
 

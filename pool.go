@@ -30,9 +30,9 @@ type Pool struct {
 	quick bestfit.Quick
 	set   bestfit.Set
 
-	used        uint32 // units in used nodes
+	inUse       uint32 // units that are not free: used nodes, quarantined ones and the overhead
 	quarantined uint32 // units in quarantined nodes
-	waterline   uint32 // highest used so far
+	waterline   uint32 // highest inUse so far
 	usedNodes   int
 	payload     uint64 // bytes asked for in used nodes
 	owners      []ownerTotals
@@ -163,7 +163,8 @@ func (p *Pool) format() error {
 	p.put(p.end, node.Make(bound, p.end-first, node.Bound, 0, 0))
 	p.insertFree(first, p.end-first, 0)
 	p.writeHead(p.secret)
-	p.waterline = p.inUse()
+	p.inUse = p.overhead()
+	p.waterline = p.inUse
 	return nil
 }
 
@@ -250,7 +251,7 @@ func open(region *osmem.Region, path string, cfg Config) (*Pool, error) {
 	p.setEnd(info.End)
 	p.mu.Lock()
 	p.heal("open")
-	p.waterline = p.inUse()
+	p.waterline = p.inUse
 	p.unlock()
 	return p, nil
 }
@@ -347,6 +348,12 @@ func (p *Pool) holder(ref uint32, h node.Header) uint32 {
 // header must not be used.
 func (p *Pool) inspect(ref uint32) (node.Header, bool) {
 	return p.lay.Inspect(p.base, ref, p.end)
+}
+
+// trusted is inspect for a node that is not the end, with a look at the nodes on
+// both sides of it.
+func (p *Pool) trusted(ref uint32) (node.Header, bool) {
+	return p.lay.Trusted(p.base, ref, p.end)
 }
 
 // put writes h as the control header of the node at ref, and its backup. What

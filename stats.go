@@ -58,7 +58,7 @@ func (p *Pool) stats() Stats {
 		s.MaxSize = p.size()
 	}
 	s.Size = p.size()
-	s.Used = uint64(p.inUse()) * node.Unit
+	s.Used = uint64(p.inUse) * node.Unit
 	s.Free = s.Size - s.Used
 	s.LargestFree = uint64(p.largestFree()) * node.Unit
 	s.UsedNodes = uint64(p.usedNodes)
@@ -70,18 +70,19 @@ func (p *Pool) stats() Stats {
 // size is the number of bytes under management.
 func (p *Pool) size() uint64 { return (uint64(p.end) + uint64(p.lay.HeadU)) * node.Unit }
 
-// inUse is the number of units that are not free.
-func (p *Pool) inUse() uint32 {
-	return p.used + p.quarantined + node.HeadUnits + 2*p.lay.HeadU
-}
+// overhead is the number of units in the pool head, the front and the end.
+func (p *Pool) overhead() uint32 { return node.HeadUnits + 2*p.lay.HeadU }
+
+// used is the number of units in used nodes.
+func (p *Pool) used() uint32 { return p.inUse - p.quarantined - p.overhead() }
 
 // charge enters a new used node of size units and n bytes of payload into the
 // totals.
 func (p *Pool) charge(size uint32, n int, o Owner) {
-	p.used += size
+	p.inUse += size
 	p.usedNodes++
 	p.payload += uint64(n)
-	p.waterline = max(p.waterline, p.inUse())
+	p.waterline = max(p.waterline, p.inUse)
 	t := p.owner(o)
 	t.units += size
 	t.nodes++
@@ -90,7 +91,7 @@ func (p *Pool) charge(size uint32, n int, o Owner) {
 
 // discharge takes a used node out of the totals.
 func (p *Pool) discharge(h node.Header) {
-	p.used -= h.Size()
+	p.inUse -= h.Size()
 	p.usedNodes--
 	p.payload -= uint64(p.payloadOf(h))
 	t := p.owner(Owner(h.Owner()))
@@ -104,9 +105,14 @@ func (p *Pool) payloadOf(h node.Header) uintptr {
 }
 
 func (p *Pool) owner(o Owner) *ownerTotals {
-	if int(o) >= len(p.owners) {
-		p.owners = append(p.owners, make([]ownerTotals, int(o)+1-len(p.owners))...)
+	if int(o) < len(p.owners) {
+		return &p.owners[o]
 	}
+	return p.newOwner(o)
+}
+
+func (p *Pool) newOwner(o Owner) *ownerTotals {
+	p.owners = append(p.owners, make([]ownerTotals, int(o)+1-len(p.owners))...)
 	return &p.owners[o]
 }
 

@@ -40,6 +40,7 @@ package node
 import (
 	"fmt"
 	"math/bits"
+	"runtime"
 	"unsafe"
 )
 
@@ -174,7 +175,10 @@ func NewLayout(stacks bool, lrs int, backup bool, secret uint64) Layout {
 	return l
 }
 
-const low = 1<<32 - 1
+const (
+	low       = 1<<32 - 1
+	bigEndian = runtime.GOARCH == "s390x" || runtime.GOARCH == "ppc64" || runtime.GOARCH == "mips" || runtime.GOARCH == "mips64"
+)
 
 func load(p unsafe.Pointer) uint64     { return *(*uint64)(p) }
 func load32(p unsafe.Pointer) uint32   { return *(*uint32)(p) }
@@ -217,37 +221,84 @@ func (l *Layout) SumAt(c unsafe.Pointer, ref uint32) uint32 {
 	return l.sum(h.sizes, h.rest, c, ref)
 }
 
-// Inspect is Check for the node at ref of the pool at base that ends at end, and
-// a comparison with the header's backup, where there is one. It is what makes
-// up most of the cost of a checked allocation, hence written out.
+// Inspect is Check for the node at ref of the pool at base that ends at end,
+// and a comparison with the header's backup, where there is one.
 func (l *Layout) Inspect(base unsafe.Pointer, ref, end uint32) (Header, bool) {
 	c := unsafe.Add(base, uintptr(ref)*Unit+l.Slot)
+	h, ok := l.Check(c, ref)
+	if !ok || l.Slot == 0 {
+		return h, ok
+	}
+	holder := end
+	if prev := h.Prev(); prev != 0 {
+		holder = ref - prev
+	}
+	return h, l.Same(c, unsafe.Add(base, uintptr(holder)*Unit))
+}
+
+// Trusted is Inspect for the node at ref, together with a look at the nodes on
+// both sides of it. Nothing in those will be relied upon, so the look is for
+// damage only: the next header is compared with the backup that the node itself
+// holds (without backups its checksum is checked), and the previous header's
+// checksum is checked. It is most of the cost of a checked allocation or free,
+// so it is written out. The node must not be the end.
+func (l *Layout) Trusted(base unsafe.Pointer, ref, end uint32) (Header, bool) {
+	p := unsafe.Add(base, uintptr(ref)*Unit)
+	c := unsafe.Add(p, l.Slot)
 	h := Header{load(c), load(unsafe.Add(c, 8))}
 	s := mix(h.sizes^l.key[0], (h.rest&low|uint64(ref)<<32)^l.key[1])
 	if l.pairs > 1 {
 		s ^= mix(load(unsafe.Add(c, 16))^l.key[2], load(unsafe.Add(c, 24))^l.key[3])
-		for i := 2; i < l.pairs; i++ {
-			q := unsafe.Add(c, i*Unit)
-			s ^= mix(load(q)^l.key[2*i], load(unsafe.Add(q, 8))^l.key[2*i+1])
+		if l.pairs > 2 {
+			s ^= l.more(c)
 		}
 	}
 	if fold(s) != h.Sum() {
 		return h, false
-	}
-	if l.Slot == 0 {
-		return h, true
 	}
 	holder := end
 	if prev := h.Prev(); prev != 0 {
 		holder = ref - prev
 	}
 	b := unsafe.Add(base, uintptr(holder)*Unit)
-	d := load(b) ^ h.sizes | load(unsafe.Add(b, 8)) ^ h.rest
-	for i := 1; i < l.pairs; i++ {
-		q, r := unsafe.Add(c, i*Unit), unsafe.Add(b, i*Unit)
-		d |= load(q) ^ load(r) | load(unsafe.Add(q, 8)) ^ load(unsafe.Add(r, 8))
+	next := ref + h.Size()
+	n := unsafe.Add(base, uintptr(next)*Unit+l.Slot)
+	if l.Slot == 0 {
+		return h, l.good(b, holder) && l.good(n, next)
 	}
-	return h, d == 0
+	d := (load(b) ^ h.sizes) | (load(unsafe.Add(b, 8)) ^ h.rest)
+	d |= (load(n) ^ load(p)) | (load(unsafe.Add(n, 8)) ^ load(unsafe.Add(p, 8)))
+	if l.pairs > 1 {
+		d |= (load(unsafe.Add(b, 16)) ^ load(unsafe.Add(c, 16))) | (load(unsafe.Add(b, 24)) ^ load(unsafe.Add(c, 24)))
+		d |= (load(unsafe.Add(n, 16)) ^ load(unsafe.Add(p, 16))) | (load(unsafe.Add(n, 24)) ^ load(unsafe.Add(p, 24)))
+		for i := uintptr(2 * Unit); i < l.Ctrl; i += 8 {
+			d |= (load(unsafe.Add(b, i)) ^ load(unsafe.Add(c, i))) | (load(unsafe.Add(n, i)) ^ load(unsafe.Add(p, i)))
+		}
+	}
+	return h, d == 0 && l.good(unsafe.Add(b, l.Slot), holder)
+}
+
+// good is Check without the header.
+func (l *Layout) good(c unsafe.Pointer, ref uint32) bool {
+	rest := load(unsafe.Add(c, 8))
+	s := mix(load(c)^l.key[0], (rest&low|uint64(ref)<<32)^l.key[1])
+	if l.pairs > 1 {
+		s ^= mix(load(unsafe.Add(c, 16))^l.key[2], load(unsafe.Add(c, 24))^l.key[3])
+		if l.pairs > 2 {
+			s ^= l.more(c)
+		}
+	}
+	return fold(s) == uint32(rest>>32)
+}
+
+// more is the contribution to the checksum of what lies beyond the first 32
+// bytes of the control header at c.
+func (l *Layout) more(c unsafe.Pointer) (s uint64) {
+	for i := 2; i < l.pairs; i++ {
+		q := unsafe.Add(c, i*Unit)
+		s ^= mix(load(q)^l.key[2*i], load(unsafe.Add(q, 8))^l.key[2*i+1])
+	}
+	return s
 }
 
 // Put writes h with its checksum as the control header of the node at ref, and
@@ -263,25 +314,39 @@ func (l *Layout) Put(base unsafe.Pointer, ref, end uint32, h Header) {
 		b = unsafe.Add(base, uintptr(holder)*Unit)
 	}
 	s := mix(h.sizes^l.key[0], (h.rest&low|uint64(ref)<<32)^l.key[1])
-	for i := 1; i < l.pairs; i++ {
-		// Birth and LRs were most likely written a moment ago, in pieces of
-		// 32 bits. Loading them in the same pieces lets the processor forward
-		// what it has not stored yet; storing them whole does the same for the
-		// next Inspect.
-		q, r := unsafe.Add(c, i*Unit), unsafe.Add(b, i*Unit)
-		x := uint64(load32(q)) | uint64(load32(unsafe.Add(q, 4)))<<32
-		y := uint64(load32(unsafe.Add(q, 8))) | uint64(load32(unsafe.Add(q, 12)))<<32
-		s ^= mix(x^l.key[2*i], y^l.key[2*i+1])
-		store(q, x)
-		store(unsafe.Add(q, 8), y)
-		store(r, x)
-		store(unsafe.Add(r, 8), y)
+	if l.pairs > 1 {
+		x, y := reload(c, b, 16)
+		s ^= mix(x^l.key[2], y^l.key[3])
+		for i := 2; i < l.pairs; i++ {
+			x, y := reload(c, b, i*Unit)
+			s ^= mix(x^l.key[2*i], y^l.key[2*i+1])
+		}
 	}
 	rest := h.rest&low | uint64(fold(s))<<32
 	store(c, h.sizes)
 	store(unsafe.Add(c, 8), rest)
 	store(b, h.sizes)
 	store(unsafe.Add(b, 8), rest)
+}
+
+// reload loads 16 bytes of the control header at c and stores them whole, there
+// and in its backup at b. Birth and LRs were most likely written a moment ago,
+// in pieces of 32 bits: loading them in the same pieces lets the processor
+// forward what it has not stored yet, and storing them whole does the same for
+// the next check.
+func reload(c, b unsafe.Pointer, off int) (x, y uint64) {
+	q, r := unsafe.Add(c, off), unsafe.Add(b, off)
+	if bigEndian {
+		x, y = load(q), load(unsafe.Add(q, 8))
+	} else {
+		x = uint64(load32(q)) | uint64(load32(unsafe.Add(q, 4)))<<32
+		y = uint64(load32(unsafe.Add(q, 8))) | uint64(load32(unsafe.Add(q, 12)))<<32
+	}
+	store(q, x)
+	store(unsafe.Add(q, 8), y)
+	store(r, x)
+	store(unsafe.Add(r, 8), y)
+	return x, y
 }
 
 // Seal is Put without backup.
