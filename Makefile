@@ -1,0 +1,60 @@
+# make test is what CI runs. Every other target is a part of it or a convenience.
+
+GO       ?= go
+TOOL      = $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 5s
+MODULES   = . bench
+
+.PHONY: demo test lint unit race invariants portable fuzz bench golden build
+
+build: ## the command, into bin/
+	$(GO) build -o bin/heapwright ./cmd/heapwright
+
+demo: ## leak, overflow, and what heapwright says about them
+	$(GO) run ./cmd/heapwright demo
+
+test: lint unit race invariants portable fuzz
+	@echo "all checks passed"
+
+lint:
+	@for m in $(MODULES); do (cd $$m && $(GO) vet ./...) || exit 1; done
+	$(GO) vet -tags invariants ./...
+	$(TOOL) staticcheck ./...
+	@files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { echo "gofumpt would change:"; echo "$$files"; exit 1; }
+	@$(GO) mod tidy -diff
+	@$(GO) mod verify >/dev/null
+
+unit:
+	$(GO) test ./...
+	cd bench && $(GO) test -run Test -bench . -benchtime 20x ./... >/dev/null
+
+race:
+	$(GO) test -race ./...
+
+invariants: ## the whole pool is examined after every operation
+	$(GO) test -tags invariants .
+
+# Other word sizes and systems: tests where this machine can run them, vet or a
+# build of the command elsewhere.
+portable:
+	GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
+	@if [ "$$($(GO) env GOOS)/$$(uname -m)" = linux/x86_64 ]; then \
+		GOARCH=386 CGO_ENABLED=0 $(GO) test ./... ; fi
+	$(GO) test -tags noframepointer . ./internal/callers
+	@for t in linux/arm64 windows/amd64 darwin/arm64 darwin/amd64 freebsd/amd64; do \
+		echo "build for $$t"; \
+		GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) vet ./... || exit 1; \
+		GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/heapwright || exit 1; done
+
+fuzz: ## every fuzz target for FUZZTIME
+	@set -e; for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+			echo "fuzz $$p $$f"; \
+			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+bench: ## against malloc through cgo and the Go heap, medians and ratios
+	cd bench && $(GO) test -run '^$$' -bench . -count 10 ./... | tee bench.out
+	$(TOOL) benchstat -col /alloc bench/bench.out
+
+golden: ## rewrite golden files from what the code prints now
+	$(GO) test ./... -update
