@@ -1,0 +1,281 @@
+// Package demo is a small program on a pool, a cache with a leak and a buffer
+// overflow in it, and a tour that finds both with the console.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/heapwright/heapwright"
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
+	"github.com/heapwright/heapwright/shell"
+)
+
+// Config says what the demo does.
+type Config struct {
+	Ops      int           // operations of the workload; 0: by Duration
+	Duration time.Duration // how long the workload runs
+	Seed     uint64        // of the workload: the same operations for the same seed
+	Bugs     Bugs
+
+	Out      io.Writer // the tour
+	Progress io.Writer // a terminal for a line about progress; may be nil
+	Width    int       // columns that the tour should fit into; 0: 100
+}
+
+// Demo is the program. It must not be used from several goroutines at a time.
+type Demo struct {
+	cfg   Config
+	pool  *heapwright.Pool
+	shell *shell.Shell
+	cache *Cache
+	work  *workload
+	out   *printer
+}
+
+// New sets the program up. Close gives back what it holds.
+func New(cfg Config) (*Demo, error) {
+	if cfg.Ops <= 0 && cfg.Duration <= 0 {
+		return nil, errors.New("demo: neither operations nor a duration")
+	}
+	if cfg.Width <= 0 {
+		cfg.Width = 100
+	}
+	d := &Demo{cfg: cfg, out: &printer{w: cfg.Out, width: cfg.Width}}
+	pool, err := heapwright.New(heapwright.Config{
+		Name:       "demo",
+		MaxSize:    256 << 20,
+		LeakCheck:  true,
+		HeadBackup: true,
+		OnFinding: func(f heap.Finding) {
+			shell.WriteFinding(d.out, &f, shell.Process, nil)
+			d.out.print("\n")
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.pool = pool
+	d.shell = shell.New(shell.Config{Pool: pool, Width: cfg.Width})
+	d.cache = NewCache(pool, entries, cfg.Bugs)
+	d.work = newWorkload(d.cache, cfg.Seed)
+	return d, nil
+}
+
+// Shell returns the console on the program's pool.
+func (d *Demo) Shell() *shell.Shell { return d.shell }
+
+// Close ends the program. What it leaked goes with its pool.
+func (d *Demo) Close() error {
+	if err := d.pool.Close(); err != nil && !errors.Is(err, heapwright.ErrStillUsed) {
+		return err
+	}
+	return nil
+}
+
+// Run gives the tour. When ctx is done it goes on with what there is by then.
+func (d *Demo) Run(ctx context.Context) error {
+	if err := d.leakTour(ctx); err != nil {
+		return err
+	}
+	if d.cfg.Bugs.Overflow {
+		if err := d.overflowTour(); err != nil {
+			return err
+		}
+	}
+	return d.out.err
+}
+
+// leakTour marks the pool when the cache is full, works on, and looks at what
+// has changed.
+func (d *Demo) leakTour(ctx context.Context) error {
+	d.out.say("A cache of %d entries keeps its keys and values in a pool with leak check and head backup. A workload reads, writes and deletes.", entries)
+	d.out.say("First the cache fills up: growth, but no leak. Then a mark:")
+	p := &progress{w: d.cfg.Progress}
+	tick := func() {
+		p.show("%d operations, %d entries, %d used nodes", d.work.ops, d.cache.Len(), d.pool.Stats().UsedNodes)
+	}
+	whole := span{ops: d.cfg.Ops}
+	if d.cfg.Ops <= 0 {
+		whole = span{time: d.cfg.Duration}
+	}
+	err := d.work.run(ctx, whole.part(1, 3), tick)
+	p.clear()
+	if err != nil {
+		return err
+	}
+	full := d.cache.Len()
+	before, err := d.pool.Snapshot()
+	if err != nil {
+		return err
+	}
+	if err := d.command("mark full"); err != nil {
+		return err
+	}
+
+	from := d.work.ops
+	err = d.work.run(ctx, whole.part(2, 3), tick)
+	p.clear()
+	if err != nil {
+		return err
+	}
+	filling := d.cache.Len() > full+full/20
+	if filling {
+		d.out.say("%d operations later. The cache had %d entries then and has %d now: it is still filling up.", d.work.ops-from, full, d.cache.Len())
+	} else {
+		d.out.say("%d operations later. The cache had %d entries then and has %d now, so nothing should have grown:", d.work.ops-from, full, d.cache.Len())
+	}
+	now, err := d.pool.Snapshot()
+	if err != nil {
+		return err
+	}
+	if err := d.command("diff full"); err != nil {
+		return err
+	}
+	switch v := judge(before, now); {
+	case filling:
+		d.out.say("=> Too early to tell a leak from a cache that fills up. Let it run for longer.")
+	case !v.grew:
+		d.out.say("=> No call stack grew by more than the cache's own coming and going: nothing leaks.")
+	default:
+		d.out.say("=> %s leaks: it has %d nodes more than at the mark, %.0f%% of all growth. They were allocated at %s; look from there on for where they should have been freed.",
+			v.frame.Function, v.growth, 100*v.share, place(v.frame))
+	}
+	return nil
+}
+
+// verdict is what the difference of two snapshots says about a leak.
+type verdict struct {
+	grew   bool
+	frame  heap.Frame // who allocated most of what is more
+	growth int        // nodes
+	share  float64    // of the growth of all call stacks that grew
+}
+
+// judge calls it growth if a call stack gained more nodes than a twentieth of
+// what the pool held: a cache that is full changes by less.
+func judge(before, now *heap.Snapshot) verdict {
+	d := leak.Compare(leak.Listing{before}, leak.Listing{now}, shell.Process)
+	all := 0
+	for i := range d.Changes {
+		all += max(0, growth(&d.Changes[i]))
+	}
+	if all == 0 {
+		return verdict{}
+	}
+	top := &d.Changes[0] // they come in this order
+	v := verdict{growth: growth(top), share: float64(growth(top)) / float64(all)}
+	v.grew = v.growth > len(before.Nodes)/20
+	if len(top.Frames) > 0 {
+		v.frame = shell.Short(top.Frames[0])
+	}
+	return v
+}
+
+func growth(c *leak.Change) int { return len(c.New) - len(c.Gone) }
+
+// overflowTour appends to a value and checks the pool.
+func (d *Demo) overflowTour() error {
+	if err := d.overflow(); err != nil {
+		return err
+	}
+	d.out.say("Now the cache appends to a value, and pads it. Go checks the bounds of slices, but not of one that unsafe.Slice made too long. Nothing crashed; memcheck compares every header with its backup:")
+	if err := d.command("memcheck"); err != nil {
+		return err
+	}
+	var found []heap.Finding
+	if _, err := d.pool.Check(func(f heap.Finding) { found = append(found, f) }); err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		d.out.say("=> Nothing was overwritten.")
+		return nil
+	}
+	f := found[0]
+	if f.Culprit == nil || len(f.Culprit.Stack) == 0 {
+		d.out.say("=> Something was overwritten; by whom cannot be told.")
+		return nil
+	}
+	by := shell.Short(shell.Process.Frames(f.Culprit.Stack[0])[0])
+	d.out.say("=> Whoever uses the damaged node is innocent. The buffer in front of it, %d bytes at %s, was written beyond its end; %s asked for it at %s.",
+		f.Culprit.Size, f.Culprit.Payload, by.Function, place(by))
+	if f.Recovered {
+		d.out.say("Nothing is lost: the backup has what the header said, and the next operation that needs it puts it right.")
+	}
+	return nil
+}
+
+// overflow appends to a value in a buffer that lies between others.
+func (d *Demo) overflow() error {
+	profile := make([]byte, 184)
+	for _, key := range []string{"profile:1", "profile:2"} {
+		if err := d.cache.Set(key, profile); err != nil {
+			return err
+		}
+	}
+	if err := d.cache.Set("log", profile[:100]); err != nil {
+		return err
+	}
+	if err := d.cache.Delete("profile:1"); err != nil {
+		return err
+	}
+	// 184 bytes now, which take the place of the profile's; padded to whole
+	// lines 72 too many.
+	return d.cache.Append("log", profile[:84])
+}
+
+// place is where a frame is.
+func place(f heap.Frame) string { return fmt.Sprintf("%s:%d", path.Clean(f.File), f.Line) }
+
+// command shows a command and the console's answer.
+func (d *Demo) command(line string) error {
+	d.out.print("%s%s\n", shell.DefaultPrompt, line)
+	if err := d.shell.Exec(line, d.out); err != nil {
+		return err
+	}
+	d.out.print("\n")
+	return d.out.err
+}
+
+// printer writes the tour and keeps the first error.
+type printer struct {
+	w     io.Writer
+	width int
+	err   error
+}
+
+func (p *printer) Write(b []byte) (int, error) {
+	if p.err != nil {
+		return 0, p.err
+	}
+	n, err := p.w.Write(b)
+	p.err = err
+	return n, err
+}
+
+func (p *printer) print(format string, args ...any) { fmt.Fprintf(p, format, args...) }
+
+// say writes a paragraph.
+func (p *printer) say(format string, args ...any) {
+	column := 0
+	for i, word := range strings.Fields(fmt.Sprintf(format, args...)) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > p.width:
+			p.print("\n")
+			column = 0
+		default:
+			p.print(" ")
+			column++
+		}
+		p.print("%s", word)
+		column += len(word)
+	}
+	p.print("\n\n")
+}
