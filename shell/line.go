@@ -138,7 +138,7 @@ func suggest(word string, known []string, advice string) string {
 	if best == "" {
 		return "; " + advice
 	}
-	return fmt.Sprintf(": did you mean %s?", best)
+	return fmt.Sprintf(": did you mean %s?", clean(best))
 }
 
 // distance is the number of letters to insert, delete or replace to get from a
