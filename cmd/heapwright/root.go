@@ -26,6 +26,7 @@ func verbs() []*cobra.Command {
 		newLeaks(),
 		newMemused(),
 		newDiff(),
+		newDemo(),
 		newVersion(),
 	}
 }

@@ -105,7 +105,8 @@ func (d *Demo) leakTour(ctx context.Context) error {
 	if d.cfg.Ops <= 0 {
 		whole = span{time: d.cfg.Duration}
 	}
-	err := d.work.run(ctx, whole.part(1, 3), tick)
+	first := span{whole.ops / 3, whole.time / 3}
+	err := d.work.run(ctx, first, tick)
 	p.clear()
 	if err != nil {
 		return err
@@ -120,7 +121,7 @@ func (d *Demo) leakTour(ctx context.Context) error {
 	}
 
 	from := d.work.ops
-	err = d.work.run(ctx, whole.part(2, 3), tick)
+	err = d.work.run(ctx, span{whole.ops - first.ops, whole.time - first.time}, tick)
 	p.clear()
 	if err != nil {
 		return err

@@ -53,10 +53,6 @@ type span struct {
 	time time.Duration
 }
 
-func (s span) part(numerator, denominator int) span {
-	return span{s.ops * numerator / denominator, s.time * time.Duration(numerator) / time.Duration(denominator)}
-}
-
 // run goes on for a span, or until ctx is done, which is no error.
 func (w *workload) run(ctx context.Context, s span, tick func()) error {
 	if s.time == 0 {

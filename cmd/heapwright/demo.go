@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/heapwright/heapwright/internal/demo"
+	"github.com/heapwright/heapwright/shell"
+)
+
+func newDemo() *cobra.Command {
+	var cfg demo.Config
+	console := false
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Watch a leak and an overflow being found in a small program",
+		Long: `Run a small program on the memory manager, a cache with two bugs, and find them:
+a mark and a diff show who leaks, memcheck shows who wrote beyond a buffer. What
+is shown is what the program's console prints; --shell lets you type yourself.
+Ctrl-C ends the program early and shows what there is by then.`,
+		Example: `  heapwright demo
+  heapwright demo --shell
+  heapwright demo --ops 20000 --seed 7 --overflow=false`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError(cmd, fmt.Errorf("demo takes no argument %q", args[0]))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("ops") && cfg.Ops <= 0 {
+				return usageError(cmd, errors.New("--ops is a number of operations from 1"))
+			}
+			if cfg.Duration <= 0 {
+				return usageError(cmd, errors.New("--duration is a time such as 3s or 1m"))
+			}
+			cfg.Out = cmd.OutOrStdout()
+			cfg.Width, _ = terminal(cfg.Out)
+			cfg.Width = min(cfg.Width, 100)
+			if cfg.Duration > 2*time.Second && term.IsTerminal(int(os.Stderr.Fd())) {
+				cfg.Progress = os.Stderr
+			}
+			return runDemo(cmd, cfg, console)
+		},
+	}
+	f := cmd.Flags()
+	f.DurationVar(&cfg.Duration, "duration", 3*time.Second, "run the program for this `TIME`")
+	f.IntVar(&cfg.Ops, "ops", 0, "run the program for `N` operations, as fast as they go, instead of a time")
+	f.Uint64Var(&cfg.Seed, "seed", 1, "`NUMBER` that determines the operations")
+	f.BoolVar(&cfg.Bugs.Leak, "leak", true, "let the program leak")
+	f.BoolVar(&cfg.Bugs.Overflow, "overflow", true, "let the program write beyond a buffer")
+	f.BoolVar(&console, "shell", false, "open the console on the program's pool afterwards")
+	return cmd
+}
+
+func runDemo(cmd *cobra.Command, cfg demo.Config, console bool) error {
+	d, err := demo.New(cfg)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Run(cmd.Context()); err != nil {
+		return err
+	}
+	// After Ctrl-C nobody wants to be asked more.
+	if console && cmd.Context().Err() == nil {
+		return d.Shell().Run(shell.Files(os.Stdin, os.Stdout))
+	}
+	return nil
+}
