@@ -85,7 +85,9 @@ func (c *call) diff() error {
 		return err
 	}
 	if len(d.Changes) > 0 {
-		c.printf("\nBytes, headers included: %d appeared, %d disappeared, %+d in all.\n", appeared, gone, int64(appeared-gone))
+		first := int64(bytes(d.Changes[0].New) - bytes(d.Changes[0].Gone))
+		c.printf("\nBytes, headers included: %d appeared, %d disappeared, %+d in all;\n", appeared, gone, int64(appeared-gone))
+		c.printf("%+d at the first call chain.\n", first)
 	}
 	return nil
 }

@@ -79,9 +79,10 @@ func (s *Shell) runLocal(f files) (err error) {
 // RunTerminal is Run for a peer that is a VT100 terminal in raw mode: an SSH
 // channel, a serial line, a terminal in a browser. Lines are echoed and can be
 // edited, the arrow keys recall earlier ones, and Tab completes. Ctrl-C drops
-// the line, Ctrl-D on an empty line ends the session. If rw has a method
+// the line or stops a long answer, Ctrl-D on an empty line ends the session. If rw has a method
 // Size() (width, height int, err error), it is asked before every line; a
-// terminal has 80 columns otherwise.
+// terminal has 80 columns otherwise. When writing fails in the middle of a long
+// answer, a read of rw can be under way after RunTerminal has returned.
 func (s *Shell) RunTerminal(rw io.ReadWriter) error {
 	l := &link{r: rw, w: bufio.NewWriter(rw)}
 	t := term.NewTerminal(l, s.cfg.Prompt)
@@ -116,7 +117,7 @@ func (s *Shell) RunTerminal(rw io.ReadWriter) error {
 			}
 			return err
 		}
-		done, err := ses.answer(line, t)
+		done, err := ses.answer(line, stoppable{t, l})
 		if done || err != nil {
 			return errors.Join(err, l.w.Flush())
 		}
@@ -128,9 +129,30 @@ func (s *Shell) RunTerminal(rw io.ReadWriter) error {
 type link struct {
 	r    io.Reader
 	w    *bufio.Writer
-	err  error
-	keys []byte // read, not yet handed out
+	err  error      // the first one of writing
+	keys []byte     // read, not yet handed out
+	next chan input // the read under way; nil: none
+	out  int        // bytes a command has written since the last read
 }
+
+// input is what a read returned.
+type input struct {
+	keys []byte
+	err  error
+}
+
+const (
+	ctrlC = 0x03
+	ctrlE = 0x05
+	ctrlU = 0x15
+)
+
+// manyBytes is how much a command must have written before it is worth looking
+// out for a Ctrl-C that stops it: a few screens.
+const manyBytes = 16 << 10
+
+// errInterrupted stops a command.
+var errInterrupted = errors.New("interrupted")
 
 func (l *link) Write(b []byte) (int, error) {
 	n, err := l.w.Write(b)
@@ -140,7 +162,22 @@ func (l *link) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// startRead begins to read, unless that is under way.
+func (l *link) startRead() {
+	if l.next != nil {
+		return
+	}
+	next := make(chan input, 1)
+	l.next = next
+	go func() {
+		b := make([]byte, 256)
+		n, err := l.r.Read(b)
+		next <- input{b[:n], err}
+	}()
+}
+
 func (l *link) Read(b []byte) (int, error) {
+	l.out = 0
 	if err := l.w.Flush(); err != nil {
 		l.err = err
 		return 0, err
@@ -151,22 +188,23 @@ func (l *link) Read(b []byte) (int, error) {
 		return 0, errLine
 	}
 	if len(l.keys) == 0 {
-		buf := make([]byte, len(b))
-		n, err := l.r.Read(buf)
-		for _, c := range buf[:n] {
+		l.startRead()
+		in := <-l.next
+		l.next = nil
+		for _, c := range in.keys {
 			if c == ctrlC {
 				// For the terminal this is the end of input, for people it
-				// never mind: to the end of the line, and delete all of it.
+				// means never mind: to the end of the line, and delete it.
 				l.keys = append(l.keys, ctrlE, ctrlU)
 				continue
 			}
 			l.keys = append(l.keys, c)
 		}
-		if err != nil {
-			l.r = failed{err}
+		if in.err != nil {
+			l.r = failed{in.err}
 		}
 		if len(l.keys) == 0 {
-			return 0, err
+			return 0, in.err
 		}
 	}
 	n := copy(b, l.keys)
@@ -174,16 +212,47 @@ func (l *link) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-const (
-	ctrlC = 0x03
-	ctrlE = 0x05
-	ctrlU = 0x15
-)
+// interrupted reports whether Ctrl-C was typed while a command writes.
+func (l *link) interrupted() bool {
+	if l.out < manyBytes {
+		return false
+	}
+	l.startRead()
+	select {
+	case in := <-l.next:
+		l.next = nil
+		if in.err != nil {
+			l.r = failed{in.err}
+		}
+		stop := strings.LastIndexByte(string(in.keys), ctrlC)
+		if stop >= 0 {
+			l.keys = l.keys[:0] // what was typed before is not meant any more
+		}
+		l.keys = append(l.keys, in.keys[stop+1:]...)
+		return stop >= 0
+	default:
+		return false
+	}
+}
 
 // failed is a reader at its end.
 type failed struct{ err error }
 
 func (f failed) Read([]byte) (int, error) { return 0, f.err }
+
+// stoppable is where a command writes on a terminal.
+type stoppable struct {
+	*term.Terminal
+	link *link
+}
+
+func (s stoppable) Write(b []byte) (int, error) {
+	if s.link.interrupted() {
+		return 0, errInterrupted
+	}
+	s.link.out += len(b)
+	return s.Terminal.Write(b)
+}
 
 func (s *Shell) runPlain(rw io.ReadWriter) error {
 	ses := &session{Shell: s, pool: s.cfg.Pool}
@@ -249,6 +318,9 @@ func (s *session) answer(line string, w io.Writer) (done bool, err error) {
 	out := &watched{w: w}
 	err = s.exec(line, out)
 	switch {
+	case out.err == errInterrupted:
+		out.err = nil
+		io.WriteString(out, "\ninterrupted\n")
 	case out.err != nil:
 		return false, out.err
 	case err == errExit:

@@ -126,6 +126,49 @@ func TestTerminalExit(t *testing.T) {
 	}
 }
 
+// Ctrl-C stops a long listing; what is typed behind it counts.
+func TestTerminalInterrupt(t *testing.T) {
+	p := debugPool(t, "long")
+	const nodes = 50000
+	for range nodes {
+		allocKeep(t, p, 16)
+	}
+	term := newTerminal(t, shell.New(shell.Config{Pool: p}))
+	term.expect("heapwright # ")
+	term.typed("memused\r")
+	term.expect("LR[2]")
+	term.typed("dropped\x03memcheck\r")
+	term.expect("\r\ninterrupted\r\n\r\nheapwright # ")
+	if rows := strings.Count(term.seen.String(), "\n"); rows > nodes/2 {
+		t.Errorf("it took %d rows", rows)
+	}
+	term.expect("memcheck\r\nsystem memcheck over, all passed!")
+	term.expect("heapwright # ")
+	term.typed("exit\r")
+	if err := term.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is typed ahead of a long answer's end is not lost.
+func TestTerminalTypeAhead(t *testing.T) {
+	p := debugPool(t, "long")
+	for range 2000 {
+		allocKeep(t, p, 16)
+	}
+	term := newTerminal(t, shell.New(shell.Config{Pool: p}))
+	term.expect("heapwright # ")
+	term.typed("memused\r")
+	term.expect("LR[2]")
+	term.typed("memcheck\rexit\r")
+	if err := term.end(); err != nil {
+		t.Error(err)
+	}
+	if all := term.seen.String(); strings.Count(all, "0x") != 4*2000 || !strings.Contains(all, "all passed!") {
+		t.Errorf("%d addresses; the end is %q", strings.Count(all, "0x"), all[len(all)-200:])
+	}
+}
+
 // The terminal package never gives up an escape sequence that does not end.
 func TestTerminalEndlessEscape(t *testing.T) {
 	s := shell.New(shell.Config{Pool: debugPool(t, "term")})

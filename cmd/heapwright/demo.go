@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -68,8 +69,14 @@ func runDemo(cmd *cobra.Command, cfg demo.Config, console bool) error {
 		return err
 	}
 	// After Ctrl-C nobody wants to be asked more.
-	if console && cmd.Context().Err() == nil {
-		return d.Shell().Run(shell.Files(os.Stdin, os.Stdout))
+	if !console || cmd.Context().Err() != nil {
+		return nil
 	}
-	return nil
+	// A signal ends the command in the middle of the console.
+	stdin := int(os.Stdin.Fd())
+	if state, err := term.GetState(stdin); err == nil {
+		stop := context.AfterFunc(cmd.Context(), func() { term.Restore(stdin, state) })
+		defer stop()
+	}
+	return d.Shell().Run(shell.Files(os.Stdin, os.Stdout))
 }

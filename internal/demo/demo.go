@@ -96,7 +96,7 @@ func (d *Demo) Run(ctx context.Context) error {
 // has changed.
 func (d *Demo) leakTour(ctx context.Context) error {
 	d.out.say("A cache of %d entries keeps its keys and values in a pool with leak check and head backup. A workload reads, writes and deletes.", entries)
-	d.out.say("First the cache fills up: growth, but no leak. Then a mark:")
+	d.out.say("While the cache fills up, growth means nothing. Once it is full, a mark:")
 	p := &progress{w: d.cfg.Progress}
 	tick := func() {
 		p.show("%d operations, %d entries, %d used nodes", d.work.ops, d.cache.Len(), d.pool.Stats().UsedNodes)
