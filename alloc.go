@@ -65,6 +65,11 @@ func (p *Pool) allocate(n int, o Options) (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var stamp node.Stamp
+	if p.lay.Stacks {
+		stamp[0] = p.tick()
+		callers.Record(&stamp[1], min(p.lay.LRs, node.StampLRs), p.omit)
+	}
 	p.mu.Lock()
 	// Most small allocations take a node of exactly their size that was freed a
 	// moment ago; everything else goes the long way.
@@ -82,20 +87,23 @@ func (p *Pool) allocate(n int, o Options) (unsafe.Pointer, error) {
 			return nil, err
 		}
 	}
-	if p.lay.Stacks {
-		c := p.ctrl(got.ref)
-		*node.Birth(c) = p.tick()
-		if p.lay.LRs != 0 {
-			callers.Record(node.LR(c, 0), p.lay.LRs, p.omit)
-		}
+	if int(o.Owner) >= len(p.owners) {
+		p.meet(o.Owner)
+	}
+	if p.lay.LRs > node.StampLRs {
+		callers.Record(node.LR(p.ctrl(got.ref), 0), p.lay.LRs, p.omit)
 	}
 	slack := got.size*node.Unit - uint32(p.lay.Head) - uint32(n)
-	p.put(got.ref, node.Make(got.size, got.prev, node.Used, uint16(o.Owner), slack))
+	p.putStamped(got.ref, node.Make(got.size, got.prev, node.Used, uint16(o.Owner), slack), &stamp)
 	p.charge(got.size, n, o.Owner)
 	if invariants {
 		p.checkInvariants()
 	}
-	p.unlock()
+	if p.pending == nil { // unlock, written out
+		p.mu.Unlock()
+	} else {
+		p.unlockAndDeliver()
+	}
 	ptr := p.data(got.ref)
 	if o.Zero {
 		clear(unsafe.Slice((*byte)(ptr), n))
@@ -169,7 +177,7 @@ func (p *Pool) takeBest(units uint32) (taken, error) {
 		if q := p.quick.Best(units); q != 0 && (q <= size || slot == 0) {
 			ref := p.quick.Top(q)
 			h, ok := p.trusted(ref)
-			if !ok || h.Size() != q || h.State() != node.Quick {
+			if !ok || h.Size() != q || h.State() != node.Quick || !p.prevSound(ref, h) {
 				return taken{}, errSuspect
 			}
 			if q-units < p.lay.MinU {
@@ -243,7 +251,7 @@ func (p *Pool) lead(ref, align uint32) uint32 {
 func (p *Pool) carve(slot bestfit.Slot, lead, units uint32) (taken, error) {
 	ref, size := p.set.At(slot)
 	h, ok := p.trusted(ref)
-	if !ok || h.State() != node.Free || h.Size() != size || *p.note(ref) != slot {
+	if !ok || h.State() != node.Free || h.Size() != size || *p.note(ref) != slot || !p.prevSound(ref, h) {
 		return taken{}, errSuspect
 	}
 	dirty := p.removeFree(slot)

@@ -461,3 +461,11 @@ func TestRandomDamage(t *testing.T) {
 		}
 	})
 }
+
+// skipQuadratic skips a test with too many nodes to examine them all after each
+// of as many operations.
+func skipQuadratic(t testing.TB) {
+	if heapwright.Invariants {
+		t.Skip("too many nodes")
+	}
+}

@@ -82,12 +82,12 @@ func (p *Pool) examine(op string) *examination {
 			Detail: fmt.Sprintf("the free structures hold %d nodes, the pool has %d free ones", have, freeNodes),
 		})
 	}
-	if used != uint64(p.used()) || usedNodes != uint64(p.usedNodes) {
+	if nodes, _ := p.totals(); used != uint64(p.used()) || usedNodes != uint64(nodes) {
 		e.totals = true
 		add(heap.Finding{
 			Kind: heap.TotalsWrong, Recovered: true,
 			Detail: fmt.Sprintf("the totals say %d used nodes with %d bytes, a recount gives %d with %d",
-				p.usedNodes, uint64(p.used())*node.Unit, usedNodes, used*node.Unit),
+				nodes, uint64(p.used())*node.Unit, usedNodes, used*node.Unit),
 		})
 	}
 	return e

@@ -20,41 +20,62 @@ func (p *Pool) Free(ptr unsafe.Pointer) error { return p.release(ptr) }
 //
 //go:noinline
 func (p *Pool) release(ptr unsafe.Pointer) error {
+	var stamp node.Stamp
+	if p.lay.Stacks {
+		stamp[0] = p.tick()
+		callers.Record(&stamp[1], min(p.lay.LRs, node.StampLRs), p.omit)
+	}
 	p.mu.Lock()
-	ref, h, ok := p.owned(ptr)
-	if !ok || !p.gather(ref, h) {
+	ref, ok := p.refOf(ptr)
+	var h node.Header
+	if ok {
+		h, ok = p.trusted(ref)
+		ok = ok && h.State() == node.Used && p.prevSound(ref, h)
+	}
+	if !ok || !p.quickable(h.Size()) && !p.gatherAll(ref, h) {
 		var err error
 		if ref, h, err = p.claim("free", ptr); err != nil {
 			p.unlock()
 			return err
 		}
 	}
-	if p.lay.Stacks {
-		c := p.ctrl(ref)
-		*node.Birth(c) = p.tick()
-		if p.lay.LRs != 0 {
-			callers.Record(node.LR(c, 0), p.lay.LRs, p.omit)
-		}
+	if p.lay.LRs > node.StampLRs {
+		callers.Record(node.LR(p.ctrl(ref), 0), p.lay.LRs, p.omit)
 	}
-	p.discharge(h)
-	p.retire(ref, h)
+	if size := h.Size(); p.quickable(size) { // the way of most small nodes
+		p.discharge(h)
+		p.putStamped(ref, h.WithState(node.Quick), &stamp)
+		p.quick.Push(ref, size)
+	} else {
+		p.retire(ref, h, &stamp)
+	}
 	if invariants {
 		p.checkInvariants()
 	}
-	p.unlock()
+	if p.pending == nil { // unlock, written out
+		p.mu.Unlock()
+	} else {
+		p.unlockAndDeliver()
+	}
 	return nil
 }
 
-// owned returns the used node whose payload is at ptr; not ok, if the pointer,
-// the header there or a neighbour is not beyond doubt.
-func (p *Pool) owned(ptr unsafe.Pointer) (uint32, node.Header, bool) {
+// refOf returns the ref of the node whose payload ptr would be, if there can be
+// a payload at all.
+func (p *Pool) refOf(ptr unsafe.Pointer) (uint32, bool) {
 	off := uintptr(ptr) - uintptr(p.base) // wraps below the pool
-	if off >= p.limit || off%node.Unit != 0 || off < uintptr(front)*node.Unit+p.lay.Head || p.readOnly {
+	return uint32(off/node.Unit) - p.lay.HeadU, off-p.first < p.reach && off%node.Unit == 0
+}
+
+// owned returns the used node whose payload is at ptr; not ok, if the pointer,
+// the header there or, with backups, a neighbour is not beyond doubt.
+func (p *Pool) owned(ptr unsafe.Pointer) (uint32, node.Header, bool) {
+	ref, ok := p.refOf(ptr)
+	if !ok {
 		return 0, node.Header{}, false
 	}
-	ref := uint32(off/node.Unit) - p.lay.HeadU
 	h, ok := p.trusted(ref)
-	return ref, h, ok && h.State() == node.Used
+	return ref, h, ok && h.State() == node.Used && p.prevSound(ref, h)
 }
 
 // swallowed is a free neighbour about to be coalesced with.
@@ -118,12 +139,13 @@ func (p *Pool) gatherOne(ref uint32, h node.Header) bool {
 	return true
 }
 
-// retire makes the gathered node at ref free. Birth and LRs in its control
-// header may be new, so that its checksum need not be right.
-func (p *Pool) retire(ref uint32, h node.Header) {
+// retire makes the gathered used node at ref free. LRs beyond the stamp are
+// already in place, so that its checksum need not be right.
+func (p *Pool) retire(ref uint32, h node.Header, stamp *node.Stamp) {
+	p.discharge(h)
+	p.putStamped(ref, h.WithState(node.Quick), stamp)
 	if p.quickable(h.Size()) {
 		p.quick.Push(ref, h.Size())
-		p.put(ref, h.WithState(node.Quick))
 		return
 	}
 	p.join(ref, h, h.Size())
@@ -183,7 +205,7 @@ func (p *Pool) settle(ref uint32, h node.Header) error {
 
 // settleAll coalesces all nodes of the quick lists.
 func (p *Pool) settleAll() error {
-	for p.quick.Len() != 0 {
+	for !p.quick.Empty() {
 		ref, size := p.quick.Any()
 		h, ok := p.inspect(ref)
 		if !ok || h.Size() != size || h.State() != node.Quick {

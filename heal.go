@@ -2,7 +2,6 @@ package heapwright
 
 import (
 	"github.com/heapwright/heapwright/heap"
-	"github.com/heapwright/heapwright/internal/bestfit"
 	"github.com/heapwright/heapwright/internal/node"
 )
 
@@ -56,21 +55,23 @@ func (p *Pool) mend(s *seen) {
 func (p *Pool) rebuild() {
 	p.set.Reset()
 	p.quick.Reset()
-	p.inUse, p.quarantined, p.usedNodes, p.payload, p.dirty = p.overhead(), 0, 0, 0, 0
+	p.inUse, p.quarantined, p.dirty = p.overhead(), 0, 0
 	for i := range p.owners {
-		p.owners[i].units, p.owners[i].nodes = 0, 0
+		p.owners[i].units, p.owners[i].nodes, p.owners[i].payload = 0, 0, 0
 	}
 	most := p.waterline
 	for at := front; at != p.end; {
 		h := node.Read(p.ctrl(at))
 		switch h.State() {
 		case node.Used:
+			p.meet(Owner(h.Owner()))
 			p.charge(h.Size(), int(p.payloadOf(h)), Owner(h.Owner()))
 		case node.Quarantined:
 			p.quarantined += h.Size()
 			p.inUse += h.Size()
 		case node.Quick:
-			if h.Size() < bestfit.Small && p.quick.Push(at, h.Size()) {
+			if p.quickable(h.Size()) {
+				p.quick.Push(at, h.Size())
 				break
 			}
 			p.put(at, h.WithState(node.Free))

@@ -23,19 +23,19 @@ const front = uint32(node.HeadUnits)
 type Pool struct {
 	mu    sync.Mutex
 	base  unsafe.Pointer // the pool head
-	limit uintptr        // offset of the end node: no payload lies beyond; 0 when closed
+	first uintptr        // offset of the first payload there can be
+	reach uintptr        // bytes from there to the end node; 0 if nothing may be freed
+	limit uintptr        // offset of the end node; 0 when closed
 	end   uint32         // ref of the end node
 	lay   node.Layout
 	omit  int
 	quick bestfit.Quick
 	set   bestfit.Set
 
-	inUse       uint32 // units that are not free: used nodes, quarantined ones and the overhead
-	quarantined uint32 // units in quarantined nodes
-	waterline   uint32 // highest inUse so far
-	usedNodes   int
-	payload     uint64 // bytes asked for in used nodes
-	owners      []ownerTotals
+	inUse       uint32        // units that are not free: used nodes, quarantined ones and the overhead
+	quarantined uint32        // units in quarantined nodes
+	waterline   uint32        // highest inUse so far
+	owners      []ownerTotals // owner 0 is always there
 
 	scratch []swallowed
 	dirty   uint64 // units in large free nodes whose pages the system has not got back
@@ -91,7 +91,7 @@ func newPool(cfg Config) *Pool {
 	lastPool++
 	id := lastPool
 	poolsMu.Unlock()
-	p := &Pool{cfg: cfg, id: id, name: cfg.Name, omit: cfg.OmitLR, unusual: cfg.IntegrityCheck, created: time.Now()}
+	p := &Pool{cfg: cfg, id: id, name: cfg.Name, omit: cfg.OmitLR, unusual: cfg.IntegrityCheck, created: time.Now(), owners: make([]ownerTotals, 1)}
 	if p.name == "" {
 		p.name = fmt.Sprintf("pool-%d", id)
 	}
@@ -172,6 +172,10 @@ func (p *Pool) format() error {
 func (p *Pool) setEnd(end uint32) {
 	p.end = end
 	p.limit = uintptr(end) * node.Unit
+	p.first = uintptr(front+p.lay.HeadU)*node.Unit + p.lay.Head
+	if !p.readOnly {
+		p.reach = p.limit - p.first
+	}
 }
 
 // writeHead writes the pool head, which only readers of dumps and files use.
@@ -284,7 +288,7 @@ func (p *Pool) Close() error {
 		return ErrClosed
 	}
 	var left error
-	if p.usedNodes > 0 && !p.readOnly {
+	if nodes, _ := p.totals(); nodes > 0 && !p.readOnly {
 		e := &UsedNodesError{Pool: p.name}
 		e.Nodes = p.snapshot().Nodes
 		for i := range e.Nodes {
@@ -292,7 +296,7 @@ func (p *Pool) Close() error {
 		}
 		left = e
 	}
-	p.limit, p.unusual = 0, true
+	p.limit, p.reach, p.unusual = 0, 0, true
 	p.set.Reset()
 	p.quick.Reset()
 	region := p.region
@@ -350,12 +354,23 @@ func (p *Pool) inspect(ref uint32) (node.Header, bool) {
 	return p.lay.Inspect(p.base, ref, p.end)
 }
 
-// trusted is inspect for a node that is not the end, with a look at the nodes on
-// both sides of it.
+// trusted is inspect for a node that is not the end, with a glance at the nodes
+// on both sides of it.
 func (p *Pool) trusted(ref uint32) (node.Header, bool) {
 	return p.lay.Trusted(p.base, ref, p.end)
+}
+
+// prevSound checks the whole header of the node in front of a trusted one, of
+// which trusted has seen the size only. Nothing in it will be relied upon.
+func (p *Pool) prevSound(ref uint32, h node.Header) bool {
+	return p.lay.Slot == 0 || p.lay.Good(p.base, p.holder(ref, h))
 }
 
 // put writes h as the control header of the node at ref, and its backup. What
 // it replaces must have been inspected, or damage would be sealed as good.
 func (p *Pool) put(ref uint32, h node.Header) { p.lay.Put(p.base, ref, p.end, h) }
+
+// putStamped is put with a new birth and new LRs.
+func (p *Pool) putStamped(ref uint32, h node.Header, s *node.Stamp) {
+	p.lay.PutStamped(p.base, ref, p.end, h, s)
+}

@@ -28,6 +28,11 @@ func (p *Pool) reallocate(ptr unsafe.Pointer, n int) (unsafe.Pointer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var stamp node.Stamp
+	if p.lay.Stacks {
+		stamp[0] = p.tick()
+		callers.Record(&stamp[1], min(p.lay.LRs, node.StampLRs), p.omit)
+	}
 	p.mu.Lock()
 	ref, h, ok := p.owned(ptr)
 	if ok {
@@ -48,29 +53,30 @@ func (p *Pool) reallocate(ptr unsafe.Pointer, n int) (unsafe.Pointer, error) {
 			return nil, err
 		}
 	}
-	if p.lay.Stacks {
-		c := p.ctrl(got.ref)
-		*node.Birth(c) = p.tick()
-		if p.lay.LRs != 0 {
-			callers.Record(node.LR(c, 0), p.lay.LRs, p.omit)
-		}
+	if p.lay.LRs > node.StampLRs {
+		callers.Record(node.LR(p.ctrl(got.ref), 0), p.lay.LRs, p.omit)
 	}
 	slack := uint32(uintptr(got.size)*node.Unit - p.lay.Head - uintptr(n))
 	if inPlace {
 		p.discharge(h)
 	}
-	p.put(got.ref, node.Make(got.size, got.prev, node.Used, h.Owner(), slack))
+	p.putStamped(got.ref, node.Make(got.size, got.prev, node.Used, h.Owner(), slack), &stamp)
 	p.charge(got.size, n, Owner(h.Owner()))
 	to := p.data(got.ref)
 	if !inPlace {
 		copy(unsafe.Slice((*byte)(to), n), unsafe.Slice((*byte)(ptr), old))
-		err = p.abandon(ptr)
+		if ref, h, ok := p.abandoned(ptr); ok {
+			if p.lay.LRs > node.StampLRs {
+				callers.Record(node.LR(p.ctrl(ref), 0), p.lay.LRs, p.omit)
+			}
+			p.retire(ref, h, &stamp)
+		}
 	}
 	if invariants {
 		p.checkInvariants()
 	}
 	p.unlock()
-	return to, err
+	return to, nil
 }
 
 // resize makes the gathered used node at ref units long where it lies, and
@@ -126,24 +132,14 @@ func (p *Pool) resize(ref uint32, h node.Header, units uint32) (taken, bool) {
 	return t, true
 }
 
-// abandon frees what Realloc has moved away from. The pointer was beyond doubt
-// before the new node was taken, but a repair in between may have changed that.
-func (p *Pool) abandon(ptr unsafe.Pointer) error {
+// abandoned returns the node that Realloc has moved away from, gathered. The
+// pointer was beyond doubt before the new node was taken, but a repair in
+// between may have changed that: then it has been reported, and is not ok.
+func (p *Pool) abandoned(ptr unsafe.Pointer) (uint32, node.Header, bool) {
 	ref, h, ok := p.owned(ptr)
-	if !ok || !p.gather(ref, h) {
-		var err error
-		if ref, h, err = p.claim("realloc", ptr); err != nil {
-			return nil // it has been reported; the new memory is good
-		}
+	if ok && p.gather(ref, h) {
+		return ref, h, true
 	}
-	if p.lay.Stacks {
-		c := p.ctrl(ref)
-		*node.Birth(c) = p.tick()
-		if p.lay.LRs != 0 {
-			callers.Record(node.LR(c, 0), p.lay.LRs, p.omit+1) // one level deeper
-		}
-	}
-	p.discharge(h)
-	p.retire(ref, h)
-	return nil
+	ref, h, err := p.claim("realloc", ptr)
+	return ref, h, err == nil
 }

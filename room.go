@@ -31,7 +31,7 @@ var errFull = errors.New("pool is full")
 // makeRoom does something that may produce a free node of at least units:
 // coalesce what has not been coalesced, else grow.
 func (p *Pool) makeRoom(units uint32) error {
-	if p.quick.Len() != 0 {
+	if !p.quick.Empty() {
 		return p.settleAll()
 	}
 	return p.grow(units)

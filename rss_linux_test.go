@@ -44,6 +44,7 @@ func fillPool(t *testing.T, p *heapwright.Pool, total, size int) []unsafe.Pointe
 
 // Freed runs go back to the system without being asked for.
 func TestFreedMemoryGoesBack(t *testing.T) {
+	skipQuadratic(t)
 	const total = 256 << 20
 	for _, size := range []int{100, 5000, 1 << 20} {
 		p := newPool(t, heapwright.Config{HeadBackup: true})
@@ -64,6 +65,7 @@ func TestFreedMemoryGoesBack(t *testing.T) {
 // ReleaseFree gives back what lies between used nodes, and the pool still
 // works.
 func TestReleaseFree(t *testing.T) {
+	skipQuadratic(t)
 	p := newPool(t, both)
 	all := fillPool(t, p, 32<<20, 32<<10)
 	full := resident(t)

@@ -24,6 +24,7 @@ type ownerTotals struct {
 	name        string
 	units, most uint32
 	nodes       uint32
+	payload     uint64
 }
 
 // Stats are the totals of a pool.
@@ -34,7 +35,8 @@ type Stats struct {
 	MaxSize     uint64 // bytes the pool may grow to
 }
 
-// Stats returns the totals of the pool, in constant time. Used includes node
+// Stats returns the totals of the pool, in constant time (but for the number of
+// owners). Used includes node
 // headers, the pool head and quarantined memory, so that Used + Free = Size.
 // LargestFree is the length of a node, its header included; freed nodes that
 // are yet to be coalesced count as nodes of their own. The totals of a closed
@@ -49,8 +51,9 @@ func (p *Pool) Stats() Stats {
 }
 
 func (p *Pool) stats() Stats {
+	nodes, payload := p.totals()
 	s := Stats{
-		Payload:     p.payload,
+		Payload:     payload,
 		Quarantined: uint64(p.quarantined) * node.Unit,
 		MaxSize:     uint64(p.reserved) / node.Unit * node.Unit,
 	}
@@ -61,7 +64,7 @@ func (p *Pool) stats() Stats {
 	s.Used = uint64(p.inUse) * node.Unit
 	s.Free = s.Size - s.Used
 	s.LargestFree = uint64(p.largestFree()) * node.Unit
-	s.UsedNodes = uint64(p.usedNodes)
+	s.UsedNodes = uint64(nodes)
 	s.FreeNodes = uint64(p.set.Len() + p.quick.Len())
 	s.Waterline = uint64(p.waterline) * node.Unit
 	return s
@@ -77,26 +80,24 @@ func (p *Pool) overhead() uint32 { return node.HeadUnits + 2*p.lay.HeadU }
 func (p *Pool) used() uint32 { return p.inUse - p.quarantined - p.overhead() }
 
 // charge enters a new used node of size units and n bytes of payload into the
-// totals.
+// totals. The owner must be known.
 func (p *Pool) charge(size uint32, n int, o Owner) {
 	p.inUse += size
-	p.usedNodes++
-	p.payload += uint64(n)
 	p.waterline = max(p.waterline, p.inUse)
-	t := p.owner(o)
-	t.units += size
+	t := &p.owners[o]
 	t.nodes++
+	t.payload += uint64(n)
+	t.units += size
 	t.most = max(t.most, t.units)
 }
 
 // discharge takes a used node out of the totals.
 func (p *Pool) discharge(h node.Header) {
 	p.inUse -= h.Size()
-	p.usedNodes--
-	p.payload -= uint64(p.payloadOf(h))
-	t := p.owner(Owner(h.Owner()))
-	t.units -= h.Size()
+	t := &p.owners[h.Owner()]
 	t.nodes--
+	t.payload -= uint64(p.payloadOf(h))
+	t.units -= h.Size()
 }
 
 // payloadOf is the number of bytes that were asked for.
@@ -104,23 +105,28 @@ func (p *Pool) payloadOf(h node.Header) uintptr {
 	return uintptr(h.Size())*node.Unit - p.lay.Head - uintptr(h.Slack())
 }
 
-func (p *Pool) owner(o Owner) *ownerTotals {
-	if int(o) < len(p.owners) {
-		return &p.owners[o]
+// meet makes an owner known.
+func (p *Pool) meet(o Owner) {
+	if int(o) >= len(p.owners) {
+		p.owners = append(p.owners, make([]ownerTotals, int(o)+1-len(p.owners))...)
 	}
-	return p.newOwner(o)
 }
 
-func (p *Pool) newOwner(o Owner) *ownerTotals {
-	p.owners = append(p.owners, make([]ownerTotals, int(o)+1-len(p.owners))...)
-	return &p.owners[o]
+// totals sums up over the owners.
+func (p *Pool) totals() (nodes int, payload uint64) {
+	for i := range p.owners {
+		nodes += int(p.owners[i].nodes)
+		payload += p.owners[i].payload
+	}
+	return nodes, payload
 }
 
 // NameOwner gives an owner a name for listings and statistics.
 func (p *Pool) NameOwner(o Owner, name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.owner(o).name = name
+	p.meet(o)
+	p.owners[o].name = name
 }
 
 // Owners returns the totals of every owner that has a name or ever had a node,

@@ -143,10 +143,11 @@ func TestQuick(t *testing.T) {
 				n := size.Draw(t, "size")
 				full := len(model[n]) == Depth
 				nextRef++
-				if q.Full(n) != full || q.Push(nextRef, n) == full {
+				if q.Full(n) != full {
 					t.Fatalf("with %d nodes of size %d, full is %v", len(model[n]), n, q.Full(n))
 				}
 				if !full {
+					q.Push(nextRef, n)
 					model[n] = append(model[n], nextRef)
 				}
 			},
@@ -188,7 +189,7 @@ func TestQuick(t *testing.T) {
 						most = max(most, n)
 					}
 				}
-				if q.Len() != total || q.Largest() != most {
+				if q.Len() != total || q.Empty() != (total == 0) || q.Largest() != most {
 					t.Fatalf("%d nodes up to %d, want %d up to %d", q.Len(), q.Largest(), total, most)
 				}
 				want := uint32(0)

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"unsafe"
 )
 
@@ -84,7 +85,8 @@ func (h *Head) checksum() uint64 {
 	s := uint64(0x6865617077726974)
 	p := unsafe.Pointer(h)
 	for off := uintptr(0); off < unsafe.Offsetof(h.sum); off += 8 {
-		s = mix(s^load(unsafe.Add(p, off)), 0x9e3779b97f4a7c15)
+		hi, lo := bits.Mul64(s^load(unsafe.Add(p, off)), 0x9e3779b97f4a7c15)
+		s = hi ^ lo
 	}
 	return s
 }

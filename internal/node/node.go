@@ -170,7 +170,7 @@ func NewLayout(stacks bool, lrs int, backup bool, secret uint64) Layout {
 		z := secret
 		z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 		z = (z ^ z>>27) * 0x94d049bb133111eb
-		l.key[i] = z ^ z>>31
+		l.key[i] = z ^ z>>31 | 1
 	}
 	return l
 }
@@ -184,24 +184,28 @@ func load(p unsafe.Pointer) uint64     { return *(*uint64)(p) }
 func load32(p unsafe.Pointer) uint32   { return *(*uint32)(p) }
 func store(p unsafe.Pointer, v uint64) { *(*uint64)(p) = v }
 
-func fold(s uint64) uint32 { return uint32(s) ^ uint32(s>>32) }
-
-// mix is the folded multiplication of wyhash (Wang Yi, public domain).
-func mix(a, b uint64) uint64 {
-	hi, lo := bits.Mul64(a, b)
-	return hi ^ lo
+// fold makes a checksum of two weighted sums: the folded multiplication of
+// wyhash (Wang Yi, public domain).
+func (l *Layout) fold(x, y uint64) uint32 {
+	hi, lo := bits.Mul64(x^l.key[0], y^l.key[1])
+	s := hi ^ lo
+	return uint32(s) ^ uint32(s>>32)
 }
 
 // sum computes the checksum of the header (sizes, rest), whose variable part
 // lies at c+16, as that of the node at ref. The ref takes the place of the
-// stored checksum.
+// stored checksum. The variable part enters weighted by odd keys, 8 bytes
+// alternately into one and the other half, so that every bit of it counts.
 func (l *Layout) sum(sizes, rest uint64, c unsafe.Pointer, ref uint32) uint32 {
-	s := mix(sizes^l.key[0], (rest&low|uint64(ref)<<32)^l.key[1])
-	for i := 1; i < l.pairs; i++ {
-		q := unsafe.Add(c, i*Unit)
-		s ^= mix(load(q)^l.key[2*i], load(unsafe.Add(q, 8))^l.key[2*i+1])
+	x, y := sizes, rest&low|uint64(ref)<<32
+	if l.pairs > 1 {
+		x += load(unsafe.Add(c, 16)) * l.key[2]
+		y += load(unsafe.Add(c, 24)) * l.key[3]
+		if l.pairs > 2 {
+			x, y = l.more(c, x, y)
+		}
 	}
-	return fold(s)
+	return l.fold(x, y)
 }
 
 // Check reads the control header at c and reports whether its checksum is that
@@ -237,36 +241,35 @@ func (l *Layout) Inspect(base unsafe.Pointer, ref, end uint32) (Header, bool) {
 }
 
 // Trusted is Inspect for the node at ref, together with a look at the nodes on
-// both sides of it. Nothing in those will be relied upon, so the look is for
-// damage only: the next header is compared with the backup that the node itself
-// holds (without backups its checksum is checked), and the previous header's
-// checksum is checked. It is most of the cost of a checked allocation or free,
-// so it is written out. The node must not be the end.
+// both sides of it where there are backups. Nothing in those will be relied
+// upon, so the look is for damage only and costs little: the next header is
+// compared with the backup that the node itself holds, and the previous node
+// must be as long as this one says. Most of the cost of a checked allocation or
+// free is here, so it is written out. The node must not be the end.
 func (l *Layout) Trusted(base unsafe.Pointer, ref, end uint32) (Header, bool) {
 	p := unsafe.Add(base, uintptr(ref)*Unit)
 	c := unsafe.Add(p, l.Slot)
 	h := Header{load(c), load(unsafe.Add(c, 8))}
-	s := mix(h.sizes^l.key[0], (h.rest&low|uint64(ref)<<32)^l.key[1])
+	x, y := h.sizes, h.rest&low|uint64(ref)<<32
 	if l.pairs > 1 {
-		s ^= mix(load(unsafe.Add(c, 16))^l.key[2], load(unsafe.Add(c, 24))^l.key[3])
+		x += load(unsafe.Add(c, 16)) * l.key[2]
+		y += load(unsafe.Add(c, 24)) * l.key[3]
 		if l.pairs > 2 {
-			s ^= l.more(c)
+			x, y = l.more(c, x, y)
 		}
 	}
-	if fold(s) != h.Sum() {
-		return h, false
+	if l.Slot == 0 || l.fold(x, y) != h.Sum() {
+		return h, l.fold(x, y) == h.Sum()
 	}
 	holder := end
+	var d uint64
 	if prev := h.Prev(); prev != 0 {
 		holder = ref - prev
+		d = uint64(load32(unsafe.Add(base, uintptr(holder)*Unit+l.Slot)) ^ prev)
 	}
 	b := unsafe.Add(base, uintptr(holder)*Unit)
-	next := ref + h.Size()
-	n := unsafe.Add(base, uintptr(next)*Unit+l.Slot)
-	if l.Slot == 0 {
-		return h, l.good(b, holder) && l.good(n, next)
-	}
-	d := (load(b) ^ h.sizes) | (load(unsafe.Add(b, 8)) ^ h.rest)
+	n := unsafe.Add(base, uintptr(ref+h.Size())*Unit+l.Slot)
+	d |= (load(b) ^ h.sizes) | (load(unsafe.Add(b, 8)) ^ h.rest)
 	d |= (load(n) ^ load(p)) | (load(unsafe.Add(n, 8)) ^ load(unsafe.Add(p, 8)))
 	if l.pairs > 1 {
 		d |= (load(unsafe.Add(b, 16)) ^ load(unsafe.Add(c, 16))) | (load(unsafe.Add(b, 24)) ^ load(unsafe.Add(c, 24)))
@@ -275,35 +278,56 @@ func (l *Layout) Trusted(base unsafe.Pointer, ref, end uint32) (Header, bool) {
 			d |= (load(unsafe.Add(b, i)) ^ load(unsafe.Add(c, i))) | (load(unsafe.Add(n, i)) ^ load(unsafe.Add(p, i)))
 		}
 	}
-	return h, d == 0 && l.good(unsafe.Add(b, l.Slot), holder)
+	return h, d == 0
 }
 
-// good is Check without the header.
-func (l *Layout) good(c unsafe.Pointer, ref uint32) bool {
+// Good reports whether the control header of the node at ref has the right
+// checksum: Check for those who do not want to know what it says.
+func (l *Layout) Good(base unsafe.Pointer, ref uint32) bool {
+	c := unsafe.Add(base, uintptr(ref)*Unit+l.Slot)
 	rest := load(unsafe.Add(c, 8))
-	s := mix(load(c)^l.key[0], (rest&low|uint64(ref)<<32)^l.key[1])
+	x, y := load(c), rest&low|uint64(ref)<<32
 	if l.pairs > 1 {
-		s ^= mix(load(unsafe.Add(c, 16))^l.key[2], load(unsafe.Add(c, 24))^l.key[3])
+		x += load(unsafe.Add(c, 16)) * l.key[2]
+		y += load(unsafe.Add(c, 24)) * l.key[3]
 		if l.pairs > 2 {
-			s ^= l.more(c)
+			x, y = l.more(c, x, y)
 		}
 	}
-	return fold(s) == uint32(rest>>32)
+	return l.fold(x, y) == uint32(rest>>32)
 }
 
-// more is the contribution to the checksum of what lies beyond the first 32
-// bytes of the control header at c.
-func (l *Layout) more(c unsafe.Pointer) (s uint64) {
+// more adds what lies beyond the first 32 bytes of the control header at c to
+// the two sums that the checksum is made of.
+func (l *Layout) more(c unsafe.Pointer, x, y uint64) (uint64, uint64) {
 	for i := 2; i < l.pairs; i++ {
 		q := unsafe.Add(c, i*Unit)
-		s ^= mix(load(q)^l.key[2*i], load(unsafe.Add(q, 8))^l.key[2*i+1])
+		x += load(q) * l.key[2*i]
+		y += load(unsafe.Add(q, 8)) * l.key[2*i+1]
 	}
-	return s
+	return x, y
 }
 
 // Put writes h with its checksum as the control header of the node at ref, and
-// its backup. The variable part (birth, LRs) must already be in place.
+// its backup. Birth and LRs are those already in place.
 func (l *Layout) Put(base unsafe.Pointer, ref, end uint32, h Header) {
+	var s Stamp
+	if l.pairs > 1 {
+		s = *(*Stamp)(unsafe.Add(base, uintptr(ref)*Unit+l.Slot+fixed))
+	}
+	l.PutStamped(base, ref, end, h, &s)
+}
+
+// Stamp is the beginning of the variable part of a control header: the birth
+// tick and the first LRs. It is filled in before the pool is locked.
+type Stamp [1 + StampLRs]uint32
+
+// StampLRs is the number of LRs in a Stamp; further ones are recorded in place.
+const StampLRs = 3
+
+// PutStamped is Put with the beginning of the variable part from s. A layout
+// without stacks ignores s. LRs beyond the stamp must already be in place.
+func (l *Layout) PutStamped(base unsafe.Pointer, ref, end uint32, h Header, s *Stamp) {
 	c := unsafe.Add(base, uintptr(ref)*Unit+l.Slot)
 	b := c // without backup everything is written to the same place twice
 	if l.Slot != 0 {
@@ -313,40 +337,41 @@ func (l *Layout) Put(base unsafe.Pointer, ref, end uint32, h Header) {
 		}
 		b = unsafe.Add(base, uintptr(holder)*Unit)
 	}
-	s := mix(h.sizes^l.key[0], (h.rest&low|uint64(ref)<<32)^l.key[1])
+	x, y := h.sizes, h.rest&low|uint64(ref)<<32
 	if l.pairs > 1 {
-		x, y := reload(c, b, 16)
-		s ^= mix(x^l.key[2], y^l.key[3])
+		v, w := pieces(unsafe.Pointer(s))
+		x += v * l.key[2]
+		y += w * l.key[3]
+		store2(c, b, 16, v, w)
 		for i := 2; i < l.pairs; i++ {
-			x, y := reload(c, b, i*Unit)
-			s ^= mix(x^l.key[2*i], y^l.key[2*i+1])
+			v, w := pieces(unsafe.Add(c, i*Unit))
+			x += v * l.key[2*i]
+			y += w * l.key[2*i+1]
+			store2(c, b, i*Unit, v, w)
 		}
 	}
-	rest := h.rest&low | uint64(fold(s))<<32
-	store(c, h.sizes)
-	store(unsafe.Add(c, 8), rest)
-	store(b, h.sizes)
-	store(unsafe.Add(b, 8), rest)
+	rest := h.rest&low | uint64(l.fold(x, y))<<32
+	store2(c, b, 0, h.sizes, rest)
 }
 
-// reload loads 16 bytes of the control header at c and stores them whole, there
-// and in its backup at b. Birth and LRs were most likely written a moment ago,
-// in pieces of 32 bits: loading them in the same pieces lets the processor
-// forward what it has not stored yet, and storing them whole does the same for
-// the next check.
-func reload(c, b unsafe.Pointer, off int) (x, y uint64) {
-	q, r := unsafe.Add(c, off), unsafe.Add(b, off)
+// pieces loads 16 bytes in pieces of 32 bits. LRs were most likely written a
+// moment ago in such pieces: loading them alike lets the processor forward what
+// it has not stored yet, and store2 does the same for the next check.
+func pieces(p unsafe.Pointer) (x, y uint64) {
 	if bigEndian {
-		x, y = load(q), load(unsafe.Add(q, 8))
-	} else {
-		x = uint64(load32(q)) | uint64(load32(unsafe.Add(q, 4)))<<32
-		y = uint64(load32(unsafe.Add(q, 8))) | uint64(load32(unsafe.Add(q, 12)))<<32
+		return load(p), load(unsafe.Add(p, 8))
 	}
-	store(q, x)
-	store(unsafe.Add(q, 8), y)
-	store(r, x)
-	store(unsafe.Add(r, 8), y)
+	x = uint64(load32(p)) | uint64(load32(unsafe.Add(p, 4)))<<32
+	y = uint64(load32(unsafe.Add(p, 8))) | uint64(load32(unsafe.Add(p, 12)))<<32
 	return x, y
+}
+
+// store2 stores 16 bytes of a control header and of its backup.
+func store2(c, b unsafe.Pointer, off int, x, y uint64) {
+	store(unsafe.Add(c, off), x)
+	store(unsafe.Add(c, off+8), y)
+	store(unsafe.Add(b, off), x)
+	store(unsafe.Add(b, off+8), y)
 }
 
 // Seal is Put without backup.
