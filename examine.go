@@ -297,38 +297,47 @@ func (p *Pool) pattern(from, to, limit uintptr) string {
 
 // fields compares two control headers of the node at ref; backup may be nil.
 func (p *Pool) fields(own, backup unsafe.Pointer, ref uint32) []heap.Field {
-	list := p.fieldValues(own, ref)
+	list, raw := p.fieldValues(own, ref)
 	if backup == nil {
 		return list
 	}
-	for i, b := range p.fieldValues(backup, ref) {
-		list[i].Backup = b.Header
-		list[i].Differs = list[i].Header != b.Header
+	other, rawOther := p.fieldValues(backup, ref)
+	for i := range list {
+		list[i].Backup = other[i].Header
+		list[i].Differs = raw[i] != rawOther[i]
 	}
 	return list
 }
 
-func (p *Pool) fieldValues(c unsafe.Pointer, ref uint32) []heap.Field {
+// fieldValues returns the fields of the control header at c, readable and raw.
+func (p *Pool) fieldValues(c unsafe.Pointer, ref uint32) (list []heap.Field, raw []uint32) {
+	add := func(name string, v uint32, text string) {
+		list, raw = append(list, heap.Field{Name: name, Header: text}), append(raw, v)
+	}
+	bytes := func(units uint32) string { return strconv.FormatUint(uint64(units)*node.Unit, 10) }
 	h := node.Read(c)
+	add("size", h.Size(), bytes(h.Size()))
+	add("previous size", h.Prev(), bytes(h.Prev()))
+	add("state", uint32(h.State()), h.State().String())
+	add("owner", uint32(h.Owner()), strconv.Itoa(int(h.Owner())))
+	add("slack", h.Slack(), strconv.Itoa(int(h.Slack())))
 	sum := fmt.Sprintf("0x%08x", h.Sum())
 	if want := p.lay.SumAt(c, ref); want != h.Sum() {
 		sum += fmt.Sprintf(" [0x%08x]", want) // stored [recomputed], as LiteOS prints it
 	}
-	list := []heap.Field{
-		{Name: "size", Header: strconv.FormatUint(uint64(h.Size())*node.Unit, 10)},
-		{Name: "previous size", Header: strconv.FormatUint(uint64(h.Prev())*node.Unit, 10)},
-		{Name: "state", Header: h.State().String()},
-		{Name: "owner", Header: strconv.Itoa(int(h.Owner()))},
-		{Name: "slack", Header: strconv.Itoa(int(h.Slack()))},
-		{Name: "checksum", Header: sum},
-	}
+	add("checksum", h.Sum(), sum)
 	if p.lay.Stacks {
-		list = append(list, heap.Field{Name: "birth", Header: strconv.FormatUint(uint64(*node.Birth(c)), 10)})
-		for i := range p.lay.LRs {
-			list = append(list, heap.Field{Name: fmt.Sprintf("LR[%d]", i), Header: p.lr(*node.LR(c, i)).String()})
-		}
+		add("birth", *node.Birth(c), strconv.FormatUint(uint64(*node.Birth(c)), 10))
 	}
-	return list
+	for i := range p.lay.LRs {
+		v := *node.LR(c, i)
+		text := p.lr(v).String()
+		if v != 0 && p.lr(v) == 0 {
+			text = fmt.Sprintf("no address (0x%08x)", v)
+		}
+		add(fmt.Sprintf("LR[%d]", i), v, text)
+	}
+	return list, raw
 }
 
 func joinText(a, b string) string {

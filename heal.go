@@ -16,6 +16,7 @@ func (p *Pool) heal(op string) {
 		return
 	}
 	for _, f := range e.findings {
+		f.Repaired = true
 		p.report(f)
 	}
 	for i := range e.unsound {

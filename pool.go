@@ -8,6 +8,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/bestfit"
 	"github.com/heapwright/heapwright/internal/callers"
 	"github.com/heapwright/heapwright/internal/node"
@@ -262,6 +263,18 @@ func open(region *osmem.Region, path string, cfg Config) (*Pool, error) {
 
 // Name returns the pool's name.
 func (p *Pool) Name() string { return p.name }
+
+// Addr returns the address of the pool, that is of its pool head. In a pool
+// from Open it is, like every address, that of the process that wrote it.
+func (p *Pool) Addr() heap.Addr { return heap.Addr(p.origin) }
+
+// ReadOnly reports whether the pool comes from Open.
+func (p *Pool) ReadOnly() bool { return p.readOnly }
+
+// Foreign reports whether the pool comes from Open and was written by another
+// build of the program than this one. Then its stacks mean nothing to Frames:
+// they need that build's symbols.
+func (p *Pool) Foreign() bool { return p.foreign }
 
 // Config returns the configuration with its defaults filled in; None stands
 // where no levels are omitted or recorded.

@@ -34,12 +34,18 @@ func TestWildPointers(t *testing.T) {
 			{name: "pool head", kind: heap.InPoolControl, ptr: func(b *bed, x, y, z unsafe.Pointer) unsafe.Pointer {
 				return unsafe.Pointer(unsafe.SliceData(b.region))
 			}},
-			{name: "unaligned", kind: heap.Unaligned, ptr: func(b *bed, x, y, z unsafe.Pointer) unsafe.Pointer { return unsafe.Add(y, 3) },
-				expect: func(x, y, z unsafe.Pointer) unsafe.Pointer { return y }},
-			{name: "inside", kind: heap.InsideNode, ptr: func(b *bed, x, y, z unsafe.Pointer) unsafe.Pointer { return unsafe.Add(y, 2000) },
-				expect: func(x, y, z unsafe.Pointer) unsafe.Pointer { return y }},
-			{name: "header", kind: heap.InsideNode, ptr: func(b *bed, x, y, z unsafe.Pointer) unsafe.Pointer { return unsafe.Add(y, -16) },
-				expect: func(x, y, z unsafe.Pointer) unsafe.Pointer { return y }},
+			{
+				name: "unaligned", kind: heap.Unaligned, ptr: func(b *bed, x, y, z unsafe.Pointer) unsafe.Pointer { return unsafe.Add(y, 3) },
+				expect: func(x, y, z unsafe.Pointer) unsafe.Pointer { return y },
+			},
+			{
+				name: "inside", kind: heap.InsideNode, ptr: func(b *bed, x, y, z unsafe.Pointer) unsafe.Pointer { return unsafe.Add(y, 2000) },
+				expect: func(x, y, z unsafe.Pointer) unsafe.Pointer { return y },
+			},
+			{
+				name: "header", kind: heap.InsideNode, ptr: func(b *bed, x, y, z unsafe.Pointer) unsafe.Pointer { return unsafe.Add(y, -16) },
+				expect: func(x, y, z unsafe.Pointer) unsafe.Pointer { return y },
+			},
 			{name: "double free", kind: heap.DoubleFree, freed: true, ptr: func(b *bed, x, y, z unsafe.Pointer) unsafe.Pointer {
 				freeHere(b, y)
 				return y

@@ -110,10 +110,14 @@ type Finding struct {
 	// Recovered says that nothing is lost: what was damaged has been, or can
 	// be, restored exactly.
 	Recovered bool `json:"recovered"`
+	// Repaired says that whoever reports it has also put it right, as far as
+	// that was possible.
+	Repaired bool `json:"repaired,omitempty"`
 	// Detail is what else there is to say, in a sentence.
 	Detail string `json:"detail,omitempty"`
 
-	// Stack is the call stack of the operation that noticed it.
+	// Stack is the call stack of the operation that noticed it; empty where
+	// that was a check of the whole heap.
 	Stack Stack `json:"stack"`
 	// FirstFree is the call stack of the first free, in a double free.
 	FirstFree Stack `json:"first_free,omitempty"`
@@ -139,8 +143,11 @@ func (f *Finding) Summary() string {
 		if f.Span.Len() > 0 {
 			fmt.Fprintf(&b, ", %d bytes overwritten at [%s, %s)", f.Span.Len(), f.Span.Start, f.Span.End)
 		}
-		if f.Recovered {
+		switch {
+		case f.Recovered && f.Repaired:
 			b.WriteString(", restored")
+		case f.Recovered:
+			b.WriteString(", can be restored")
 		}
 	}
 	if f.Detail != "" {
