@@ -73,29 +73,33 @@ func (p *Pool) allocate(n int, o Options) (unsafe.Pointer, error) {
 	p.mu.Lock()
 	// Most small allocations take a node of exactly their size that was freed a
 	// moment ago; everything else goes the long way.
-	var got taken
-	quick := false
-	if ref := p.quick.Top(units); ref != 0 && o.Align <= node.Unit && !p.unusual {
-		if h, ok := p.trusted(ref); ok && h.Size() == units && h.State() == node.Quick {
-			p.quick.Pop(units)
-			got, quick = taken{ref, units, h.Prev()}, true
-		}
+	ref, size := p.quick.Top(units), units
+	var h node.Header
+	ok := false
+	if ref != 0 && o.Align <= node.Unit && !p.unusual {
+		h, ok = p.trusted(ref)
+		ok = ok && h.Size() == units && h.State() == node.Quick
 	}
-	if !quick {
-		if got, err = p.take(n, units, o.Align); err != nil {
+	prev := h.Prev()
+	if ok {
+		p.quick.Pop(units)
+	} else {
+		t, err := p.take(n, units, o.Align)
+		if err != nil {
 			p.unlock()
 			return nil, err
 		}
+		ref, size, prev = t.ref, t.size, t.prev
 	}
 	if int(o.Owner) >= len(p.owners) {
 		p.meet(o.Owner)
 	}
 	if p.lay.LRs > node.StampLRs {
-		callers.Record(node.LR(p.ctrl(got.ref), 0), p.lay.LRs, p.omit)
+		callers.Record(node.LR(p.ctrl(ref), 0), p.lay.LRs, p.omit)
 	}
-	slack := got.size*node.Unit - uint32(p.lay.Head) - uint32(n)
-	p.putStamped(got.ref, node.Make(got.size, got.prev, node.Used, uint16(o.Owner), slack), &stamp)
-	p.charge(got.size, n, o.Owner)
+	slack := size*node.Unit - uint32(p.lay.Head) - uint32(n)
+	p.putStamped(ref, node.Make(size, prev, node.Used, uint16(o.Owner), slack), &stamp)
+	p.charge(size, n, o.Owner)
 	if invariants {
 		p.checkInvariants()
 	}
@@ -104,7 +108,7 @@ func (p *Pool) allocate(n int, o Options) (unsafe.Pointer, error) {
 	} else {
 		p.unlockAndDeliver()
 	}
-	ptr := p.data(got.ref)
+	ptr := p.data(ref)
 	if o.Zero {
 		clear(unsafe.Slice((*byte)(ptr), n))
 	}

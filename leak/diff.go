@@ -16,6 +16,10 @@ type Diff struct {
 	Changes []Change
 	// New, Gone, Kept and Unknown count nodes; see Change.
 	New, Gone, Kept, Unknown int
+	// Sized says that the size of every node that appeared or disappeared is
+	// known; NewBytes and GoneBytes are their sums then, and 0 otherwise.
+	Sized               bool
+	NewBytes, GoneBytes uint64
 }
 
 // Change is what changed at one call site.
@@ -30,6 +34,10 @@ type Change struct {
 
 	New, Gone []heap.Node // in ascending order of address
 	Kept      int         // nodes in both
+	// Sized says that the size of each of these nodes is known; NewBytes and
+	// GoneBytes are their sums then, and 0 otherwise.
+	Sized               bool
+	NewBytes, GoneBytes uint64
 	// Unknown counts nodes of one listing about which the other, being cut,
 	// says nothing: those above its last node.
 	Unknown int
@@ -40,7 +48,7 @@ type Change struct {
 // Compare returns what changed between two listings, whose snapshots it keeps
 // no part of but the nodes that changed.
 func Compare(from, to Listing, sym heap.Symbolizer) *Diff {
-	d := &Diff{From: infos(from), To: infos(to)}
+	d := &Diff{From: infos(from), To: infos(to), Sized: true}
 	sites := newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *Change {
 		return &Change{Pool: pool, Frames: frames, Stack: stack, key: chainKey(frames)}
 	})
@@ -62,8 +70,15 @@ func Compare(from, to Listing, sym heap.Symbolizer) *Diff {
 		d.Kept += c.Kept
 		d.Unknown += c.Unknown
 		if len(c.New)+len(c.Gone) > 0 {
+			c.weigh()
 			d.Changes = append(d.Changes, *c)
+			d.Sized = d.Sized && c.Sized
+			d.NewBytes += c.NewBytes
+			d.GoneBytes += c.GoneBytes
 		}
+	}
+	if !d.Sized {
+		d.NewBytes, d.GoneBytes = 0, 0
 	}
 	slices.SortFunc(d.Changes, func(a, b Change) int {
 		return cmp.Or(
@@ -74,6 +89,27 @@ func Compare(from, to Listing, sym heap.Symbolizer) *Diff {
 		)
 	})
 	return d
+}
+
+// weigh sums up the nodes' sizes.
+func (c *Change) weigh() {
+	var known, gone bool
+	c.NewBytes, known = total(c.New)
+	c.GoneBytes, gone = total(c.Gone)
+	if c.Sized = known && gone; !c.Sized {
+		c.NewBytes, c.GoneBytes = 0, 0
+	}
+}
+
+// total returns the length of nodes, and whether all of them are known.
+func total(nodes []heap.Node) (sum uint64, known bool) {
+	known = true
+	for i := range nodes {
+		n := Bytes(&nodes[i])
+		known = known && n != 0
+		sum += n
+	}
+	return sum, known
 }
 
 // Partial reports whether one of the two listings is.

@@ -3,23 +3,41 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/heapwright/heapwright/leak"
 )
 
 // DiffText writes which nodes appeared and disappeared between two listings,
-// by call site.
+// by call site, with the change in bytes where the source tells sizes.
 func DiffText(w io.Writer, d *leak.Diff, notes []string, o Options) error {
 	t := newText(w, o)
-	t.paragraph(clean(fmt.Sprintf("From %s to %s: %d appeared, %d disappeared, %d stayed.", side(d.From), side(d.To), d.New, d.Gone, d.Kept)), 0)
+	appeared, gone := strconv.Itoa(d.New), strconv.Itoa(d.Gone)
+	if d.Sized && d.New+d.Gone > 0 {
+		appeared += fmt.Sprintf(" (%d bytes)", d.NewBytes)
+		gone += fmt.Sprintf(" (%d bytes)", d.GoneBytes)
+	}
+	t.paragraph(clean(fmt.Sprintf("From %s to %s: %s appeared, %s disappeared, %d stayed.", side(d.From), side(d.To), appeared, gone, d.Kept)), 0)
 	n := o.shown(len(d.Changes), screenful)
+	sized := slices.ContainsFunc(d.Changes[:n], func(c leak.Change) bool { return c.Sized })
 	tab := table{titles: []string{"change", "new", "gone", "stayed"}}
+	if sized {
+		tab.titles = []string{"change", "bytes", "new", "gone", "stayed"}
+	}
 	for i := range d.Changes[:n] {
 		c := &d.Changes[i]
 		change := len(c.New) - len(c.Gone)
+		cells := []string{signed(int64(change))}
+		if sized {
+			cell := "?"
+			if c.Sized {
+				cell = signed(int64(c.NewBytes - c.GoneBytes))
+			}
+			cells = append(cells, cell)
+		}
 		tab.rows = append(tab.rows, tableRow{
-			cells: []string{signed(change), strconv.Itoa(len(c.New)), strconv.Itoa(len(c.Gone)), strconv.Itoa(c.Kept)},
+			cells: append(cells, strconv.Itoa(len(c.New)), strconv.Itoa(len(c.Gone)), strconv.Itoa(c.Kept)),
 			color: signColor(change),
 			chain: chainOf(c.Pool, c.Frames),
 		})

@@ -36,7 +36,11 @@
 //	  "from": [{"label":"listing 1","source":"a.log:107","pool":"","partial":"","nodes":132}],
 //	  "to": [...],
 //	  "new": 257, "gone": 27, "kept": 105, "unknown": 0,        nodes
-//	  "sites": [{"rank":1,"pool":"","growth":83,"new":["0x..."],"gone":["0x..."],"kept":19,"stack":[...]}],
+//	  "new_bytes": 20560, "gone_bytes": 2160,                   null if sizes are unknown
+//	  "sites": [{"rank":1,"pool":"","growth":83,"new":["0x..."],"gone":["0x..."],"kept":19,
+//	    "new_bytes":6640,"gone_bytes":0,                        null if sizes are unknown
+//	    "stack":[...]
+//	  }],
 //	  "notes": []
 //	}
 //

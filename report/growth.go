@@ -120,11 +120,11 @@ func growthTable(g *leak.Growth, sites []leak.Site, columns []int) table {
 	tab := table{titles: titles}
 	for i := range sites {
 		s := &sites[i]
-		r := tableRow{cells: []string{signed(s.Growth)}, color: signColor(s.Growth), chain: chainOf(s.Pool, s.Frames)}
+		r := tableRow{cells: []string{signed(int64(s.Growth))}, color: signColor(s.Growth), chain: chainOf(s.Pool, s.Frames)}
 		if sized {
 			cell := "?"
 			if s.Sized {
-				cell = signed(int(s.GrowthBytes))
+				cell = signed(s.GrowthBytes)
 			}
 			r.cells = append(r.cells, cell)
 		}

@@ -153,7 +153,9 @@ func DiffJSON(w io.Writer, diff *leak.Diff, notes []string, o Options) error {
 	d.value(side(diff.From))
 	d.raw(",\n\"to\":")
 	d.value(side(diff.To))
-	d.raw(",\n\"new\":%d,\"gone\":%d,\"kept\":%d,\"unknown\":%d,\n\"sites\":[", diff.New, diff.Gone, diff.Kept, diff.Unknown)
+	d.raw(",\n\"new\":%d,\"gone\":%d,\"kept\":%d,\"unknown\":%d", diff.New, diff.Gone, diff.Kept, diff.Unknown)
+	d.bytes(diff.Sized, diff.NewBytes, diff.GoneBytes)
+	d.raw(",\n\"sites\":[")
 	for i := range diff.Changes[:o.shown(len(diff.Changes), len(diff.Changes))] {
 		c := &diff.Changes[i]
 		d.separate(i)
@@ -163,12 +165,23 @@ func DiffJSON(w io.Writer, diff *leak.Diff, notes []string, o Options) error {
 		d.value(addresses(c.New))
 		d.raw(`,"gone":`)
 		d.value(addresses(c.Gone))
-		d.raw(`,"kept":%d,"stack":`, c.Kept)
+		d.raw(`,"kept":%d`, c.Kept)
+		d.bytes(c.Sized, c.NewBytes, c.GoneBytes)
+		d.raw(`,"stack":`)
 		d.value(jsonStack(c.Frames))
 		d.raw("}")
 	}
 	d.raw("]")
 	return d.end(append(diffNotes(diff), notes...))
+}
+
+// bytes writes what appeared and disappeared in bytes.
+func (d *doc) bytes(sized bool, appeared, gone uint64) {
+	if sized {
+		d.raw(`,"new_bytes":%d,"gone_bytes":%d`, appeared, gone)
+	} else {
+		d.raw(`,"new_bytes":null,"gone_bytes":null`)
+	}
 }
 
 func addresses(nodes []heap.Node) []heap.Addr {

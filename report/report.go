@@ -192,7 +192,7 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func signed(n int) string {
+func signed(n int64) string {
 	if n == 0 {
 		return "0"
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
 )
@@ -75,21 +74,10 @@ func (c *call) diff() error {
 	before.Pool, snap.Pool = "", "" // one pool, named already
 
 	d := leak.Compare(leak.Listing{&before}, leak.Listing{snap}, c.cfg.Symbols)
-	var appeared, gone uint64
 	for i := range d.Changes {
 		shorten(d.Changes[i].Frames)
-		appeared += bytes(d.Changes[i].New)
-		gone += bytes(d.Changes[i].Gone)
 	}
-	if err := report.DiffText(c, d, nil, c.options(top)); err != nil {
-		return err
-	}
-	if len(d.Changes) > 0 {
-		first := int64(bytes(d.Changes[0].New) - bytes(d.Changes[0].Gone))
-		c.printf("\nBytes, headers included: %d appeared, %d disappeared, %+d in all;\n", appeared, gone, int64(appeared-gone))
-		c.printf("%+d at the first call chain.\n", first)
-	}
-	return nil
+	return report.DiffText(c, d, nil, c.options(top))
 }
 
 // findMark returns a mark of the pool by name, the newest one without.
@@ -109,11 +97,4 @@ func (c *call) findMark(name string) (mark, error) {
 		return mark{}, fmt.Errorf("there is no mark %q%s", name, suggest(name, known, "marks lists them"))
 	}
 	return marks[len(marks)-1], nil
-}
-
-func bytes(nodes []heap.Node) (sum uint64) {
-	for i := range nodes {
-		sum += leak.Bytes(&nodes[i])
-	}
-	return sum
 }
