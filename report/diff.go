@@ -13,12 +13,12 @@ import (
 // by call site, with the change in bytes where the source tells sizes.
 func DiffText(w io.Writer, d *leak.Diff, notes []string, o Options) error {
 	t := newText(w, o)
-	appeared, gone := strconv.Itoa(d.New), strconv.Itoa(d.Gone)
+	appeared, gone := fmt.Sprintf("%d appeared", d.New), fmt.Sprintf("%d disappeared", d.Gone)
 	if d.Sized && d.New+d.Gone > 0 {
 		appeared += fmt.Sprintf(" (%d bytes)", d.NewBytes)
 		gone += fmt.Sprintf(" (%d bytes)", d.GoneBytes)
 	}
-	t.paragraph(clean(fmt.Sprintf("From %s to %s: %s appeared, %s disappeared, %d stayed.", side(d.From), side(d.To), appeared, gone, d.Kept)), 0)
+	t.paragraph(clean(fmt.Sprintf("From %s to %s: %s, %s, %d stayed.", side(d.From), side(d.To), appeared, gone, d.Kept)), 0)
 	n := o.shown(len(d.Changes), screenful)
 	sized := slices.ContainsFunc(d.Changes[:n], func(c leak.Change) bool { return c.Sized })
 	tab := table{titles: []string{"change", "new", "gone", "stayed"}}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -61,7 +62,8 @@ func (t *text) paint(color, s string) string {
 }
 
 // A table is rows of right-aligned columns with a call chain behind them,
-// which is wrapped at its arrows.
+// which is wrapped at its arrows; or below them, where names and places are too
+// long to stand behind.
 type table struct {
 	titles []string
 	rows   []tableRow
@@ -89,18 +91,51 @@ func (t *text) table(tab table) {
 		t.WriteString("  ")
 		indent += widths[i] + 2
 	}
-	t.printf("%s\n", t.paint(bold, chainTitle))
+	below := t.Width > 0 && slices.ContainsFunc(tab.rows, func(r tableRow) bool { return !t.fits(r.chain, indent) })
+	if below {
+		t.printf("%s\n", t.paint(bold, "below: "+chainTitle))
+	} else {
+		t.printf("%s\n", t.paint(bold, chainTitle))
+	}
 	for _, r := range tab.rows {
 		for i, s := range r.cells {
 			s = fmt.Sprintf("%*s", widths[i], s)
 			if i == 0 {
 				s = t.paint(r.color, s)
+			} else {
+				s = "  " + s
 			}
 			t.WriteString(s)
-			t.WriteString("  ")
 		}
-		t.wrap(r.chain, indent)
+		if below {
+			t.printf("\n%*s", belowIndent, "")
+			t.wrap(r.chain, belowIndent)
+		} else {
+			t.WriteString("  ")
+			t.wrap(r.chain, indent)
+		}
 	}
+}
+
+// belowIndent is where a call chain starts that stands below its numbers.
+const belowIndent = 4
+
+// fits reports whether a call chain that starts in column indent needs no line
+// that is too long.
+func (t *text) fits(chain []string, indent int) bool {
+	for i, s := range chain {
+		n := indent + utf8.RuneCountInString(s)
+		if i > 0 {
+			n += 2
+		}
+		if i < len(chain)-1 {
+			n += len(" <-")
+		}
+		if n > t.Width {
+			return false
+		}
+	}
+	return true
 }
 
 // wrap writes a call chain that starts in column indent and continues on

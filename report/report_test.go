@@ -277,3 +277,78 @@ func TestWriteErrors(t *testing.T) {
 		}
 	}
 }
+
+// sized makes nodes of 64 bytes at the addresses, all with one stack.
+func sized(lrs heap.Stack, addrs ...heap.Addr) (nodes []heap.Node) {
+	for _, a := range addrs {
+		nodes = append(nodes, heap.Node{Addr: a, Total: 64, Stack: lrs})
+	}
+	return nodes
+}
+
+func TestDiffWithBytes(t *testing.T) {
+	stack, other := heap.Stack{1, 2}, heap.Stack{3}
+	before := &heap.Snapshot{Label: "mark", Source: "2s ago", Nodes: sized(stack, 64, 128, 192)}
+	after := &heap.Snapshot{Label: "now", Source: "pool x", Nodes: sized(stack, 64, 256, 320, 384)}
+	unknown := &heap.Snapshot{Label: "now", Source: "pool x", Nodes: append(sized(stack, 64, 256), heap.Node{Addr: 512, Stack: other})}
+	text := func(to *heap.Snapshot, width int) string {
+		d := leak.Compare(leak.Listing{before}, leak.Listing{to}, sym)
+		return write(t, func(w io.Writer) error { return DiffText(w, d, nil, Options{Width: width, Top: -1}) })
+	}
+	if d := cmp.Diff(`From mark (2s ago, 3 nodes) to now (pool x, 4 nodes): 3 appeared (192 bytes), 2
+disappeared (128 bytes), 1 stayed.
+
+change  bytes  new  gone  stayed  call chain, innermost first
+    +1    +64    3     2       1  read_sample (app.c:48) <- process (app.c:59)
+`, text(after, 80)); d != "" {
+		t.Error(d)
+	}
+	// Sizes that are not known do not pass for 0.
+	if d := cmp.Diff(`From mark (2s ago, 3 nodes) to now (pool x, 3 nodes): 2 appeared, 2 disappeared,
+1 stayed.
+
+change  bytes  new  gone  stayed  call chain, innermost first
+    +1      ?    1     0       0  evil?[31m?name
+    -1    -64    1     2       1  read_sample (app.c:48) <- process (app.c:59)
+`, text(unknown, 80)); d != "" {
+		t.Error(d)
+	}
+	// What does not fit behind the numbers goes below them.
+	if d := cmp.Diff(`From mark (2s ago, 3 nodes) to now (pool x, 4
+nodes): 3 appeared (192 bytes), 2 disappeared
+(128 bytes), 1 stayed.
+
+change  bytes  new  gone  stayed  below: call chain, innermost first
+    +1    +64    3     2       1
+    read_sample (app.c:48) <-
+      process (app.c:59)
+`, text(after, 46)); d != "" {
+		t.Error(d)
+	}
+
+	type bytes struct {
+		New  *int `json:"new_bytes"`
+		Gone *int `json:"gone_bytes"`
+	}
+	var doc struct {
+		bytes
+		Sites []bytes
+	}
+	parse := func(to *heap.Snapshot) {
+		t.Helper()
+		d := leak.Compare(leak.Listing{before}, leak.Listing{to}, sym)
+		doc.Sites, doc.bytes = nil, bytes{}
+		out := write(t, func(w io.Writer) error { return DiffJSON(w, d, nil, Options{Top: -1}) })
+		if err := json.Unmarshal([]byte(out), &doc); err != nil {
+			t.Fatal(err, out)
+		}
+	}
+	parse(after)
+	if *doc.New != 192 || *doc.Gone != 128 || *doc.Sites[0].New != 192 || *doc.Sites[0].Gone != 128 {
+		t.Errorf("%+v", doc)
+	}
+	parse(unknown)
+	if doc.New != nil || doc.Gone != nil || doc.Sites[0].New != nil || *doc.Sites[1].Gone != 128 {
+		t.Errorf("%+v", doc)
+	}
+}

@@ -72,10 +72,10 @@ what has changed since. All sessions of this shell share the marks.`,
 			flags: []flag{{'n', "N", "show at most N call stacks; 0 is all"}},
 			help: `show what is new since a mark, and what is gone
 By call stack: those that gained the most nodes first. Bytes are the change in
-whole nodes, headers included. Without a name it is the newest mark of the pool. Call stacks that gain as many nodes as they lose only
-churn; those that gain and lose none leak, unless they fill a cache. What the
-same call stack freed and allocated again at the same address within 10 ms
-passes for unchanged.`,
+whole nodes, headers included. Without a name it is the newest mark of the pool.
+Call stacks that gain as many nodes as they lose only churn; those that gain and
+lose none leak, unless they fill a cache. What the same call stack freed and
+allocated again at the same address within 10 ms passes for unchanged.`,
 			example: "diff before-load",
 			words:   (*session).markNames,
 			run:     (*call).diff,
