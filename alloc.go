@@ -126,7 +126,7 @@ func (p *Pool) units(n int) (uint32, error) {
 	if n > maxInt-int(p.lay.Head)-node.Unit {
 		return 0, ErrSizeOverflow
 	}
-	if uint64(n) > maxPool {
+	if int64(n) > maxPool {
 		return 0, ErrTooLarge
 	}
 	return uint32((uintptr(n) + p.lay.Head + node.Unit - 1) / node.Unit), nil

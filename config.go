@@ -1,6 +1,7 @@
 package heapwright
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -21,21 +22,18 @@ const (
 )
 
 const (
-	is64bit = ^uint(0)>>32 != 0
+	is64 = int64(^uint(0) >> 63) // 1 on 64-bit systems, else 0
 
-	// maxPool is what 32-bit positions in units of 16 bytes can express, less
-	// a margin so that sums of a position and a size never wrap.
-	maxPool = 32 << 30
-	// maxPool32 keeps a pool's address space possible on 32-bit systems.
-	maxPool32 = 1 << 30
+	// maxPool is half of what 32-bit positions in units of 16 bytes can
+	// express, so that the sum of a position and a size never wraps; on 32-bit
+	// systems it is what their address space may have room for.
+	maxPool = 1<<30 + is64*(32<<30-1<<30)
 )
 
 // DefaultMaxSize is the address space that a pool reserves if Config.MaxSize
 // is 0: 4 GiB on 64-bit systems, 256 MiB on 32-bit systems. Reserving costs no
 // memory.
-const DefaultMaxSize = 256<<20*(1-_is64) + 4096<<20*_is64
-
-const _is64 = int64(^uint(0) >> 63)
+const DefaultMaxSize = 256<<20 + is64*(4<<30-256<<20)
 
 // A Policy says what happens with a finding besides its report.
 type Policy uint8
@@ -131,19 +129,15 @@ func (c *Config) resolve() (err error) {
 	if !c.LeakCheck {
 		c.RecordLR = 0
 	}
-	limit := int64(maxPool)
-	if !is64bit {
-		limit = maxPool32
-	}
 	switch {
 	case c.Region != nil && c.File != "":
 		return fmt.Errorf("heapwright: Config.Region and Config.File exclude each other")
 	case c.Region != nil && c.MaxSize != 0:
 		return fmt.Errorf("heapwright: Config.MaxSize must be 0 with Config.Region, whose length it is")
-	case c.MaxSize < 0 || c.MaxSize > limit:
-		return fmt.Errorf("heapwright: Config.MaxSize is %d, want 0 to %d", c.MaxSize, limit)
-	case int64(len(c.Region)) > limit:
-		return fmt.Errorf("heapwright: Config.Region has %d bytes, at most %d can be managed", len(c.Region), limit)
+	case c.MaxSize < 0 || c.MaxSize > maxPool:
+		return fmt.Errorf("heapwright: Config.MaxSize is %d, want 0 to %d", c.MaxSize, int64(maxPool))
+	case int64(len(c.Region)) > maxPool:
+		return fmt.Errorf("heapwright: Config.Region has %d bytes, at most %d can be managed", len(c.Region), int64(maxPool))
 	case c.Policy > Panic:
 		return fmt.Errorf("heapwright: Config.Policy is %d, want Report or Panic", c.Policy)
 	}
@@ -191,7 +185,7 @@ func logFinding(f heap.Finding) {
 	if f.Culprit != nil {
 		stack("culprit_stack", f.Culprit.Stack)
 	}
-	slog.LogAttrs(nil, slog.LevelError, "heapwright: "+f.Summary(), attrs...)
+	slog.LogAttrs(context.Background(), slog.LevelError, "heapwright: "+f.Summary(), attrs...)
 }
 
 // describe is a node in a log line.
