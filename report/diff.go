@@ -14,8 +14,10 @@ import (
 func DiffText(w io.Writer, d *leak.Diff, notes []string, o Options) error {
 	t := newText(w, o)
 	appeared, gone := fmt.Sprintf("%d appeared", d.New), fmt.Sprintf("%d disappeared", d.Gone)
-	if d.Sized && d.New+d.Gone > 0 {
+	if d.Sized && d.New > 0 {
 		appeared += fmt.Sprintf(" (%d bytes)", d.NewBytes)
+	}
+	if d.Sized && d.Gone > 0 {
 		gone += fmt.Sprintf(" (%d bytes)", d.GoneBytes)
 	}
 	t.paragraph(clean(fmt.Sprintf("From %s to %s: %s, %s, %d stayed.", side(d.From), side(d.To), appeared, gone, d.Kept)), 0)

@@ -10,10 +10,14 @@ func (c *call) memcheck() error {
 	}
 	var around *heap.Snapshot
 	n, err := c.pool.Check(func(f heap.Finding) {
+		if c.flags.has('s') {
+			wrap(c, clean(f.Summary()), "  ")
+			return
+		}
 		if around == nil {
 			around, _ = c.pool.Snapshot()
 		}
-		WriteFinding(c, &f, c.cfg.Symbols, around)
+		WriteFinding(c, &f, c.symbols(), around)
 		c.printf("\n")
 	})
 	switch {
@@ -23,6 +27,9 @@ func (c *call) memcheck() error {
 		c.printf("system memcheck over, all passed!\n")
 	default:
 		c.printf("system memcheck over, %s\n", plural(n, "finding"))
+		if !c.flags.has('s') {
+			c.printNotes(c.symbolNotes())
+		}
 	}
 	return nil
 }

@@ -81,13 +81,14 @@ allocated again at the same address within 10 ms passes for unchanged.`,
 			run:     (*call).diff,
 		},
 		{
-			name: "memcheck",
+			name:  "memcheck",
+			flags: []flag{{'s', "", "summaries only, without headers and call stacks"}},
 			help: `check the integrity of the pool
 Examines every control header and its backup, the links between neighbours, the
 free structures and the totals. Nothing is repaired: the next operation that
 needs a damaged node does that. For each finding: the damaged header next to its
 backup, the node in front of the damage, and who probably did it.`,
-			example: "memcheck",
+			example: "memcheck -s",
 			run:     (*call).memcheck,
 		},
 		{

@@ -73,11 +73,11 @@ func (c *call) diff() error {
 	snap.Label, snap.Source = "now", "pool "+snap.Pool
 	before.Pool, snap.Pool = "", "" // one pool, named already
 
-	d := leak.Compare(leak.Listing{&before}, leak.Listing{snap}, c.cfg.Symbols)
+	d := leak.Compare(leak.Listing{&before}, leak.Listing{snap}, c.symbols())
 	for i := range d.Changes {
 		shorten(d.Changes[i].Frames)
 	}
-	return report.DiffText(c, d, nil, c.options(top))
+	return report.DiffText(c, d, c.symbolNotes(), c.options(top))
 }
 
 // findMark returns a mark of the pool by name, the newest one without.

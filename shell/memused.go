@@ -9,6 +9,7 @@ import (
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
+	"github.com/heapwright/heapwright/symbol"
 )
 
 // digits is how many of an address LiteOS prints.
@@ -36,12 +37,13 @@ func (c *call) memused() error {
 	if c.flags.has('g') {
 		return c.groups(snap, top)
 	}
-	rows := snap.Nodes
+	rows, notes := snap.Nodes, []string(nil)
 	if top > 0 {
 		rows = rows[:min(top, len(rows))]
 	}
 	if c.flags.has('v') {
 		c.verbose(snap, rows)
+		notes = c.symbolNotes()
 	} else {
 		c.listing(rows)
 	}
@@ -51,6 +53,7 @@ func (c *call) memused() error {
 	if snap.Partial != "" {
 		c.printf("\npartial: %s; memcheck tells more\n", snap.Partial)
 	}
+	c.printNotes(notes)
 	return nil
 }
 
@@ -123,7 +126,7 @@ func (c *call) verbose(snap *heap.Snapshot, nodes []heap.Node) {
 		if len(n.Stack) > 0 {
 			var ok bool
 			if who, ok = by[n.Stack[0]]; !ok {
-				who = clean(Short(c.cfg.Symbols.Frames(n.Stack[0])[0]).String())
+				who = clean(Short(c.symbols().Frames(n.Stack[0])[0]).String())
 				by[n.Stack[0]] = who
 			}
 		}
@@ -135,13 +138,42 @@ func (c *call) verbose(snap *heap.Snapshot, nodes []heap.Node) {
 func (c *call) groups(snap *heap.Snapshot, top int) error {
 	snap.Label, snap.Source = "Used nodes", "pool "+snap.Pool
 	snap.Pool = "" // in the title already
-	g := leak.Group(leak.Listing{snap}, c.cfg.Symbols)
+	g := leak.Group(leak.Listing{snap}, c.symbols())
 	bytes := func(s *leak.Site) uint64 { return s.At(1).Bytes }
 	slices.SortStableFunc(g.Sites, func(a, b leak.Site) int { return -cmp.Compare(bytes(&a), bytes(&b)) })
 	for i := range g.Sites {
 		shorten(g.Sites[i].Frames)
 	}
-	return report.GroupsText(c, g, nil, c.options(top))
+	return report.GroupsText(c, g, c.symbolNotes(), c.options(top))
+}
+
+// foreign reports whether the pool's call stacks mean nothing to the shell's
+// symbols.
+func (c *call) foreign() bool { return c.pool.Foreign() && c.cfg.Symbols == Process }
+
+// symbols resolves the call stacks of the pool. Those of another build would
+// get the names of whatever happens to lie there in this one.
+func (c *call) symbols() heap.Symbolizer {
+	if c.foreign() {
+		return symbol.None
+	}
+	return c.cfg.Symbols
+}
+
+// symbolNotes says why call stacks have no names.
+func (c *call) symbolNotes() []string {
+	if !c.foreign() {
+		return nil
+	}
+	return []string{"call stacks are shown as addresses: another build of the program wrote this pool, and their names need the symbols of that build"}
+}
+
+// printNotes ends an answer that no report has written.
+func (c *call) printNotes(notes []string) {
+	for _, n := range notes {
+		c.printf("\n")
+		wrap(c, "note: "+n, "      ")
+	}
 }
 
 // options are those of a table of call stacks.
@@ -157,5 +189,5 @@ func (c *call) columns() int {
 	case c.cfg.Width > 0:
 		return c.cfg.Width
 	}
-	return 100
+	return 80
 }

@@ -76,7 +76,7 @@ func (c *call) liteosTotals(st heapwright.Stats) {
 		width, gap int
 		value      string
 	}{
-		{"pool addr", 16, 3, "-"}, // a pool does not tell
+		{"pool addr", 16, 3, c.pool.Addr().String()},
 		{"pool size", 10, 3, hex(st.Size)},
 		{"used size", 10, 4, hex(st.Used)},
 		{"free size", 10, 3, hex(st.Free)},
@@ -87,7 +87,7 @@ func (c *call) liteosTotals(st heapwright.Stats) {
 	}
 	const title = "pool addr          pool size    used size     free size    max free node size   used node num     free node num      UsageWaterLine"
 	if c.width > 0 && c.width < len(title) {
-		for _, v := range row[1:] {
+		for _, v := range row {
 			c.printf("%-18s  %s\n", v.title, v.value)
 		}
 		return

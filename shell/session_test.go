@@ -232,7 +232,7 @@ func TestPlain(t *testing.T) {
 		{"memcheck\rmemcheck\r", passed + passed},
 		{"memcheck\nexit\nmemcheck\n", passed},
 		{"quit now\nmemcheck\n", "quit takes no argument \"now\"; usage: exit\n\n" + passed},
-		{"  memcheck  # no\n", "memcheck takes no argument \"#\"; usage: memcheck\n\n"},
+		{"  memcheck  # no\n", "memcheck takes no argument \"#\"; usage: memcheck [-s]\n\n"},
 	} {
 		for name, r := range map[string]io.Reader{"whole": strings.NewReader(c.in), "bytewise": iotest.OneByteReader(strings.NewReader(c.in))} {
 			rw := &duplex{in: r}

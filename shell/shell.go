@@ -40,7 +40,7 @@ type Config struct {
 	// PromptAlways prints the prompt also where the peer is not a terminal.
 	PromptAlways bool
 	// Width is how many columns tables of call stacks should fit into where the
-	// peer is not a terminal; 0 is 100. What LiteOS prints is as wide as there.
+	// peer is not a terminal; 0 is 80. What LiteOS prints is as wide as there.
 	Width int
 	// Symbols resolves call stacks; nil is this process.
 	Symbols heap.Symbolizer

@@ -252,6 +252,7 @@ func TestGolden(t *testing.T) {
 	do("diff mark")
 	do("memused -n 1")
 	overflow(t, p)
+	do("memcheck -s")
 	do("memcheck")
 	golden(t, "session", b.String())
 }
@@ -319,9 +320,9 @@ func TestMemstat(t *testing.T) {
 	st := p.Stats()
 	out := exec(t, shell.New(shell.Config{Pool: p}), "memstat")
 	rows := strings.Split(out, "\n")
-	want := fmt.Sprintf("0x%-8x   0x%-8x    0x%-8x   0x%-16x   0x%-13x    0x%-13x    0x%-13x",
-		st.Size, st.Used, st.Free, st.LargestFree, st.UsedNodes, st.FreeNodes, st.Waterline)
-	if len(rows) < 3 || rows[2][19:] != want {
+	want := fmt.Sprintf("%-16s   0x%-8x   0x%-8x    0x%-8x   0x%-16x   0x%-13x    0x%-13x    0x%-13x",
+		p.Addr(), st.Size, st.Used, st.Free, st.LargestFree, st.UsedNodes, st.FreeNodes, st.Waterline)
+	if len(rows) < 3 || rows[2] != want {
 		t.Errorf("got\n%s\nwant a third row with %q", out, want)
 	}
 	if !strings.Contains(out, fmt.Sprintf("payload        %12d  ", 100)) {
@@ -450,12 +451,15 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// unwrapped is a text as one line.
+func unwrapped(s string) string { return strings.Join(strings.Fields(s), " ") }
+
 func TestDiff(t *testing.T) {
 	p := debugPool(t, "diff")
 	gone := allocKeep(t, p, 1000)
 	s := shell.New(shell.Config{Pool: p})
 	exec(t, s, "mark")
-	if out := exec(t, s, "diff"); !strings.Contains(out, "0 appeared, 0 disappeared, 1 stayed") {
+	if out := exec(t, s, "diff"); !strings.Contains(unwrapped(out), "0 appeared, 0 disappeared, 1 stayed") {
 		t.Errorf("nothing changed, and diff says\n%s", out)
 	}
 	if err := p.Free(gone); err != nil {
@@ -469,7 +473,7 @@ func TestDiff(t *testing.T) {
 	if leak < 0 || keep < leak {
 		t.Errorf("want allocLeak above allocKeep in\n%s", out)
 	}
-	if !strings.Contains(out, "5 appeared, 1 disappeared") {
+	if !regexp.MustCompile(`5 appeared \(\d+ bytes\), 1 disappeared \(\d+ bytes\)`).MatchString(unwrapped(out)) {
 		t.Errorf("want 5 new and 1 gone in\n%s", out)
 	}
 }
