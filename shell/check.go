@@ -9,9 +9,11 @@ func (c *call) memcheck() error {
 		return errNoPool
 	}
 	var around *heap.Snapshot
+	shown := 0
 	n, err := c.pool.Check(func(f heap.Finding) {
 		if c.flags.has('s') {
-			wrap(c, clean(f.Summary()), "  ")
+			c.findingRow(&f, shown == 0)
+			shown++
 			return
 		}
 		if around == nil {
@@ -32,4 +34,23 @@ func (c *call) memcheck() error {
 		}
 	}
 	return nil
+}
+
+// findingRow writes a finding as a line of a table.
+func (c *call) findingRow(f *heap.Finding, first bool) {
+	const addr = 2 + digits*3/4
+	if first {
+		c.printf("%-18s  %-*s  %6s  %-*s  damage\n", "finding", addr, "node", "bytes", addr, "culprit")
+	}
+	node, culprit, damage := "-", "-", "lasting"
+	if f.Node != 0 {
+		node = f.Node.String()
+	}
+	if f.Culprit != nil {
+		culprit = f.Culprit.Addr.String()
+	}
+	if f.Recovered {
+		damage = "can be restored"
+	}
+	c.printf("%-18s  %-*s  %6d  %-*s  %s\n", clean(string(f.Kind)), addr, node, f.Span.Len(), addr, culprit, damage)
 }

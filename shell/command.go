@@ -82,7 +82,7 @@ allocated again at the same address within 10 ms passes for unchanged.`,
 		},
 		{
 			name:  "memcheck",
-			flags: []flag{{'s', "", "summaries only, without headers and call stacks"}},
+			flags: []flag{{'s', "", "a line for each finding, without details"}},
 			help: `check the integrity of the pool
 Examines every control header and its backup, the links between neighbours, the
 free structures and the totals. Nothing is repaired: the next operation that

@@ -8,9 +8,10 @@ import (
 	"github.com/heapwright/heapwright/heap"
 )
 
-// WriteFinding writes all that is known about a finding as text that fits
-// into 80 columns, long names aside: the damaged header field by field next to its backup, the nodes
-// concerned and who allocated them, and the call stacks. sym resolves the
+// WriteFinding writes all that is known about a finding as text that fits into
+// 80 columns, long names aside: the damaged header field by field next to its
+// backup, the nodes concerned and who allocated them, and the call stacks. The
+// node in front of the damage is left out where it is the culprit. sym resolves the
 // stacks. around, which may be nil, is a snapshot of the same pool: it knows
 // the names of owners and how long ago something happened. The error is the
 // writer's.
@@ -29,15 +30,16 @@ func WriteFinding(w io.Writer, f *heap.Finding, sym heap.Symbolizer, around *hea
 		b.WriteString(clean(f.Reach) + "\n")
 	}
 	b.node("node", f.Subject)
-	if p, c := f.Previous, f.Culprit; p != nil && c != nil && p.Addr == c.Addr {
-		b.item("in front of it")
-		fmt.Fprintf(b, "%s, the culprit\n", p.Addr)
-	} else {
+	if p, c := f.Previous, f.Culprit; p != nil && (c == nil || p.Addr != c.Addr) {
 		b.node("in front of it", p)
 	}
 	b.node("culprit", f.Culprit)
-	b.stack("noticed in", f.Stack)
-	b.stack("first freed in", f.FirstFree)
+	noticed := maxFrames
+	if !f.Kind.WildPointer() {
+		noticed = fewFrames
+	}
+	b.stack("noticed in", f.Stack, noticed)
+	b.stack("first freed in", f.FirstFree, maxFrames)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -93,7 +95,7 @@ func (b *findingText) node(name string, n *heap.Node) {
 		fmt.Fprintf(b, ", %s %s", ago, age)
 	}
 	b.WriteString("\n")
-	b.stack(what, n.Stack)
+	b.stack(what, n.Stack, maxFrames)
 }
 
 func (b *findingText) owner(o heap.Owner) string {
@@ -103,12 +105,16 @@ func (b *findingText) owner(o heap.Owner) string {
 	return (&heap.Snapshot{}).OwnerName(o)
 }
 
-func (b *findingText) stack(name string, s heap.Stack) {
+// fewFrames are enough of a stack that is there to tell when, not who: whoever
+// notices damage has not done it.
+const fewFrames = 2
+
+func (b *findingText) stack(name string, s heap.Stack, most int) {
 	if len(s) == 0 {
 		return
 	}
 	var lines strings.Builder
-	writeStack(&lines, strings.Repeat(" ", 18), b.sym, s)
+	writeStack(&lines, strings.Repeat(" ", 18), b.sym, s, most)
 	b.item(name)
 	b.WriteString(strings.TrimLeft(lines.String(), " "))
 }

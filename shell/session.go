@@ -79,10 +79,11 @@ func (s *Shell) runLocal(f files) (err error) {
 // RunTerminal is Run for a peer that is a VT100 terminal in raw mode: an SSH
 // channel, a serial line, a terminal in a browser. Lines are echoed and can be
 // edited, the arrow keys recall earlier ones, and Tab completes. Ctrl-C drops
-// the line or stops a long answer, Ctrl-D on an empty line ends the session. If rw has a method
-// Size() (width, height int, err error), it is asked before every line; a
-// terminal has 80 columns otherwise. When writing fails in the middle of a long
-// answer, a read of rw can be under way after RunTerminal has returned.
+// the line or stops a long answer, Ctrl-D on an empty line ends the session. If
+// rw has a method Size() (width, height int, err error), it is asked before
+// every line; a terminal has 80 columns otherwise. When writing fails in the
+// middle of a long answer, a read of rw can be under way after RunTerminal has
+// returned.
 func (s *Shell) RunTerminal(rw io.ReadWriter) error {
 	l := &link{r: rw, w: bufio.NewWriter(rw)}
 	t := term.NewTerminal(l, s.cfg.Prompt)

@@ -75,13 +75,14 @@ func shorten(frames []heap.Frame) []heap.Frame {
 // says little.
 const maxFrames = 16
 
-// writeStack writes a stack, one frame a line, functions and places aligned.
-func writeStack(w io.Writer, indent string, sym heap.Symbolizer, s heap.Stack) {
+// writeStack writes a stack, one frame a line, functions and places aligned,
+// and not more than so many frames.
+func writeStack(w io.Writer, indent string, sym heap.Symbolizer, s heap.Stack, most int) {
 	frames := shorten(leak.Resolve(sym, s))
 	for n := len(frames); n > 1 && (frames[n-1].Function == "runtime.goexit" || frames[n-1].Function == "runtime.main"); n-- {
 		frames = frames[:n-1]
 	}
-	more := max(0, len(frames)-maxFrames)
+	more := max(0, len(frames)-most)
 	frames = frames[:len(frames)-more]
 	width := 0
 	name := func(f heap.Frame) string {

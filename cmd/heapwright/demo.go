@@ -21,8 +21,9 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Watch a leak and an overflow being found in a small program",
 		Long: `Run a small program on the memory manager, a cache with two bugs, and find them:
-a mark and a diff show who leaks, memcheck shows who wrote beyond a buffer. What
-is shown is what the program's console prints; --shell lets you type yourself.
+a mark and a diff show who leaks; the pool notices that a header was overwritten,
+restores it, and tells who wrote beyond a buffer. The commands shown are those
+of the program's console; --shell lets you type yourself.
 Ctrl-C ends the program early and shows what there is by then.`,
 		Example: `  heapwright demo
   heapwright demo --shell
@@ -42,7 +43,7 @@ Ctrl-C ends the program early and shows what there is by then.`,
 			}
 			cfg.Out = cmd.OutOrStdout()
 			cfg.Width, _ = terminal(cfg.Out)
-			cfg.Width = min(cfg.Width, 100)
+			cfg.Width = min(cfg.Width, 100) // longer lines of prose are hard to read
 			if cfg.Duration > 2*time.Second && term.IsTerminal(int(os.Stderr.Fd())) {
 				cfg.Progress = os.Stderr
 			}
@@ -71,6 +72,9 @@ func runDemo(cmd *cobra.Command, cfg demo.Config, console bool) error {
 	// After Ctrl-C nobody wants to be asked more.
 	if !console || cmd.Context().Err() != nil {
 		return nil
+	}
+	if _, err := fmt.Fprintln(cfg.Out); err != nil {
+		return err
 	}
 	// A signal ends the command in the middle of the console.
 	stdin := int(os.Stdin.Fd())

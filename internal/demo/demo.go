@@ -26,7 +26,7 @@ type Config struct {
 
 	Out      io.Writer // the tour
 	Progress io.Writer // a terminal for a line about progress; may be nil
-	Width    int       // columns that the tour should fit into; 0: 100
+	Width    int       // columns that the tour should fit into; 0: 80
 }
 
 // Demo is the program. It must not be used from several goroutines at a time.
@@ -37,6 +37,7 @@ type Demo struct {
 	cache *Cache
 	work  *workload
 	out   *printer
+	found []heap.Finding // by the pool, while it was used
 }
 
 // New sets the program up. Close gives back what it holds.
@@ -45,17 +46,18 @@ func New(cfg Config) (*Demo, error) {
 		return nil, errors.New("demo: neither operations nor a duration")
 	}
 	if cfg.Width <= 0 {
-		cfg.Width = 100
+		cfg.Width = 80
 	}
 	d := &Demo{cfg: cfg, out: &printer{w: cfg.Out, width: cfg.Width}}
 	pool, err := heapwright.New(heapwright.Config{
 		Name:       "demo",
 		MaxSize:    256 << 20,
 		LeakCheck:  true,
+		RecordLR:   2, // who wanted the memory, and who called them
 		HeadBackup: true,
 		OnFinding: func(f heap.Finding) {
+			d.found = append(d.found, f)
 			shell.WriteFinding(d.out, &f, shell.Process, nil)
-			d.out.print("\n")
 		},
 	})
 	if err != nil {
@@ -95,8 +97,7 @@ func (d *Demo) Run(ctx context.Context) error {
 // leakTour marks the pool when the cache is full, works on, and looks at what
 // has changed.
 func (d *Demo) leakTour(ctx context.Context) error {
-	d.out.say("A cache of %d entries keeps its keys and values in a pool with leak check and head backup. A workload reads, writes and deletes.", entries)
-	d.out.say("While the cache fills up, growth means nothing. Once it is full, a mark:")
+	d.out.say("A cache of %d entries keeps its keys and values in a pool with leak check and head backup. Growth means nothing while it fills up; then, a mark:", entries)
 	p := &progress{w: d.cfg.Progress}
 	tick := func() {
 		p.show("%d operations, %d entries, %d used nodes", d.work.ops, d.cache.Len(), d.pool.Stats().UsedNodes)
@@ -128,15 +129,15 @@ func (d *Demo) leakTour(ctx context.Context) error {
 	}
 	filling := d.cache.Len() > full+full/20
 	if filling {
-		d.out.say("%d operations later. The cache had %d entries then and has %d now: it is still filling up.", d.work.ops-from, full, d.cache.Len())
+		d.out.say("%d operations later it has %d entries instead of %d: it is still filling up.", d.work.ops-from, d.cache.Len(), full)
 	} else {
-		d.out.say("%d operations later. The cache had %d entries then and has %d now, so nothing should have grown:", d.work.ops-from, full, d.cache.Len())
+		d.out.say("%d operations later it has %d entries, as before. Has the pool grown?", d.work.ops-from, d.cache.Len())
 	}
 	now, err := d.pool.Snapshot()
 	if err != nil {
 		return err
 	}
-	if err := d.command("diff full"); err != nil {
+	if err := d.command("diff -n 1 full"); err != nil {
 		return err
 	}
 	switch v := judge(before, now); {
@@ -145,8 +146,8 @@ func (d *Demo) leakTour(ctx context.Context) error {
 	case !v.grew:
 		d.out.say("=> No call stack grew by more than the cache's own coming and going: nothing leaks.")
 	default:
-		d.out.say("=> %s leaks: it has %d nodes more than at the mark, %.0f%% of all growth. They were allocated at %s; look from there on for where they should have been freed.",
-			v.frame.Function, v.growth, 100*v.share, place(v.frame))
+		d.out.say("=> %s leaks what it allocates at %s: %d nodes, %.0f%% of all growth.",
+			v.frame.Function, place(v.frame), v.growth, 100*v.share)
 	}
 	return nil
 }
@@ -181,41 +182,48 @@ func judge(before, now *heap.Snapshot) verdict {
 
 func growth(c *leak.Change) int { return len(c.New) - len(c.Gone) }
 
-// overflowTour appends to a value and checks the pool.
+// overflowTour appends to a value, and goes on using the cache until the pool
+// notices what that has done.
 func (d *Demo) overflowTour() error {
 	if err := d.overflow(); err != nil {
 		return err
 	}
-	d.out.say("Now the cache appends to a value, and pads it. Go checks the bounds of slices, but not of one that unsafe.Slice made too long. Nothing crashed; memcheck compares every header with its backup:")
+	d.out.say("Now the cache appends to a value and pads it. Go checks the bounds of slices, but not of one that unsafe.Slice made too long. Nothing crashes:")
+	if err := d.command("memcheck -s"); err != nil {
+		return err
+	}
+	d.out.say("The program goes on. When it frees the damaged node, the pool notices, restores the header from its backup, and says who did it:")
+	d.out.print("\n")
+	d.found = nil
+	if err := d.cache.Delete(victim); err != nil {
+		return err
+	}
+	d.out.print("\n")
 	if err := d.command("memcheck"); err != nil {
 		return err
 	}
-	var found []heap.Finding
-	if _, err := d.pool.Check(func(f heap.Finding) { found = append(found, f) }); err != nil {
-		return err
-	}
-	if len(found) == 0 {
+	if len(d.found) == 0 {
 		d.out.say("=> Nothing was overwritten.")
 		return nil
 	}
-	f := found[0]
+	f := &d.found[0]
 	if f.Culprit == nil || len(f.Culprit.Stack) == 0 {
 		d.out.say("=> Something was overwritten; by whom cannot be told.")
 		return nil
 	}
 	by := shell.Short(shell.Process.Frames(f.Culprit.Stack[0])[0])
-	d.out.say("=> Whoever uses the damaged node is innocent. The buffer in front of it, %d bytes at %s, was written beyond its end; %s asked for it at %s.",
-		f.Culprit.Size, f.Culprit.Payload, by.Function, place(by))
-	if f.Recovered {
-		d.out.say("Nothing is lost: the backup has what the header said, and the next operation that needs it puts it right.")
-	}
+	d.out.say("=> Whoever used the damaged node is innocent: %s, which had asked for %d bytes at %s, wrote beyond them.",
+		by.Function, f.Culprit.Size, place(by))
 	return nil
 }
+
+// victim is the key whose value lies behind the buffer that overflows.
+const victim = "profile:2"
 
 // overflow appends to a value in a buffer that lies between others.
 func (d *Demo) overflow() error {
 	profile := make([]byte, 184)
-	for _, key := range []string{"profile:1", "profile:2"} {
+	for _, key := range []string{"profile:1", victim} {
 		if err := d.cache.Set(key, profile); err != nil {
 			return err
 		}
@@ -240,7 +248,6 @@ func (d *Demo) command(line string) error {
 	if err := d.shell.Exec(line, d.out); err != nil {
 		return err
 	}
-	d.out.print("\n")
 	return d.out.err
 }
 
@@ -248,6 +255,7 @@ func (d *Demo) command(line string) error {
 type printer struct {
 	w     io.Writer
 	width int
+	any   bool // something is written
 	err   error
 }
 
@@ -256,14 +264,17 @@ func (p *printer) Write(b []byte) (int, error) {
 		return 0, p.err
 	}
 	n, err := p.w.Write(b)
-	p.err = err
+	p.any, p.err = true, err
 	return n, err
 }
 
 func (p *printer) print(format string, args ...any) { fmt.Fprintf(p, format, args...) }
 
-// say writes a paragraph.
+// say writes a paragraph, with an empty line in front of all but the first.
 func (p *printer) say(format string, args ...any) {
+	if p.any {
+		p.print("\n")
+	}
 	column := 0
 	for i, word := range strings.Fields(fmt.Sprintf(format, args...)) {
 		switch {
@@ -278,5 +289,5 @@ func (p *printer) say(format string, args ...any) {
 		p.print("%s", word)
 		column += len(word)
 	}
-	p.print("\n\n")
+	p.print("\n")
 }

@@ -104,18 +104,30 @@ func TestTour(t *testing.T) {
 	}
 	text := out.String()
 	for _, want := range []string{
-		"heapwright # mark full\n", "heapwright # diff full\n", "heapwright # memcheck\n",
-		"=> demo.(*Cache).replaceValue leaks", "system memcheck over, 1 finding",
-		"demo.(*Cache).Append asked for it at demo/cache.go:",
+		"heapwright # mark full\n",
+		"heapwright # diff -n 1 full\n",
+		"=> demo.(*Cache).replaceValue leaks what it allocates at\ninternal/demo/cache.go:",
+		"heapwright # memcheck -s\n",
+		"can be restored\nsystem memcheck over, 1 finding\n",
+		"header-damaged noticed by free in pool demo: ",
+		"heapwright # memcheck\nsystem memcheck over, all passed!\n",
+		"demo.(*Cache).Append, which had\nasked for 184 bytes at internal/demo/cache.go:",
 	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("%q is missing in\n%s", want, text)
+		i := strings.Index(text, want)
+		if i < 0 {
+			t.Fatalf("%q is missing, or not in its place, in\n%s", want, out)
 		}
+		text = text[i+len(want):]
 	}
-	for line := range strings.Lines(text) {
-		if n := len(strings.TrimSuffix(line, "\n")); n > 100 {
+	rows := 0
+	for line := range strings.Lines(out.String()) {
+		rows++
+		if n := len(strings.TrimSuffix(line, "\n")); n > 80 {
 			t.Errorf("%d columns: %s", n, line)
 		}
+	}
+	if rows > 60 {
+		t.Errorf("the tour takes %d lines", rows)
 	}
 }
 
@@ -124,7 +136,7 @@ func TestSoundTour(t *testing.T) {
 	if err := d.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "nothing leaks") || strings.Contains(out.String(), "memcheck") {
+	if !strings.Contains(out.String(), "nothing\nleaks") || strings.Contains(out.String(), "memcheck") {
 		t.Errorf("a program without bugs is shown as\n%s", out)
 	}
 }
@@ -134,7 +146,7 @@ func TestShortTour(t *testing.T) {
 	if err := d.Run(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(out.String(), "still filling up") || strings.Contains(out.String(), "leaks:") {
+	if !strings.Contains(out.String(), "still filling up") || strings.Contains(out.String(), "leaks what") {
 		t.Errorf("a run too short to tell is shown as\n%s", out)
 	}
 }
