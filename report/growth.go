@@ -199,7 +199,7 @@ func GrowthNotes(g *leak.Growth) []string {
 		switch {
 		case w.Shown < 2:
 		case !w.Conclusive():
-			notes = append(notes, fmt.Sprintf("there are not two complete listings%s: growth is from listing %d to listing %d, and what a partial one lacks passes for freed or new", inPool(w.Pool), w.First+g.Skipped, w.Last+g.Skipped))
+			notes = append(notes, fmt.Sprintf("there are not two complete listings%s: growth is from listing %d to listing %d, and what a partial one lacks passes for freed or new; let the device print another one to its end", inPool(w.Pool), w.First+g.Skipped, w.Last+g.Skipped))
 		case w.First != 1 || w.Last != len(g.Listings):
 			notes = append(notes, fmt.Sprintf("growth%s is from listing %d to listing %d", inPool(w.Pool), w.First+g.Skipped, w.Last+g.Skipped))
 		}

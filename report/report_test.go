@@ -79,7 +79,8 @@ never level off.
 
 note: listing 2 of exc is partial (x.log:200): cut
 note: there are not two complete listings of exc: growth is from listing 2 to
-      listing 3, and what a partial one lacks passes for freed or new
+      listing 3, and what a partial one lacks passes for freed or new; let the
+      device print another one to its end
 `
 	if d := cmp.Diff(want, growthText(t, g, Options{Width: 80, Top: -1})); d != "" {
 		t.Error(d)

@@ -21,19 +21,14 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Watch a leak and an overflow being found in a small program",
 		Long: `Run a small program on the memory manager, a cache with two bugs, and find them:
-a mark and a diff show who leaks; the pool notices that a header was overwritten,
-restores it, and tells who wrote beyond a buffer. The commands shown are those
-of the program's console; --shell lets you type yourself.
+a mark and a diff show who leaks; the pool notices that a header was
+overwritten, restores it, and tells who wrote beyond a buffer. The commands
+shown are those of the program's console; --shell lets you type yourself.
 Ctrl-C ends the program early and shows what there is by then.`,
 		Example: `  heapwright demo
   heapwright demo --shell
   heapwright demo --ops 20000 --seed 7 --overflow=false`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError(cmd, fmt.Errorf("demo takes no argument %q", args[0]))
-			}
-			return nil
-		},
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("ops") && cfg.Ops <= 0 {
 				return usageError(cmd, errors.New("--ops is a number of operations from 1"))

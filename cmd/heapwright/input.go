@@ -44,6 +44,9 @@ func (in *input) symbolizer() (heap.Symbolizer, error) {
 	case errors.Is(err, symbol.ErrUnknownFormat):
 		return nil, fmt.Errorf("--symbols: %w: give the firmware's ELF file, or make text of it with\n  nm -n -S -C firmware.elf > firmware.nm.txt", err)
 	case err != nil:
+		if st, e := os.Stat(in.symbols); e == nil && st.IsDir() {
+			return nil, fmt.Errorf("--symbols: %s is a directory: give the firmware's ELF file in it", in.symbols)
+		}
 		return nil, fmt.Errorf("--symbols: %w", err)
 	}
 	return t, nil

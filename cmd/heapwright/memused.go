@@ -43,6 +43,9 @@ each holds. The text is a console log again: any verb reads it.`,
 			if cmd.Flags().Changed("listing") && m.number < 1 {
 				return usageError(cmd, fmt.Errorf("--listing is the number of a listing, counted from 1, not %d", m.number))
 			}
+			if m.all && (m.group || m.number > 0) {
+				return usageError(cmd, errors.New("--all shows every listing node by node: it cannot be combined with --listing or --group"))
+			}
 			return m.run(cmd, logs[0])
 		},
 	}
@@ -51,8 +54,6 @@ each holds. The text is a console log again: any verb reads it.`,
 	cmd.Flags().IntVar(&m.number, "listing", 0, "show listing `N`, counted from 1 (default: the last)")
 	cmd.Flags().BoolVar(&m.all, "all", false, "show all listings")
 	cmd.Flags().BoolVarP(&m.group, "group", "g", false, "count nodes by call chain")
-	cmd.MarkFlagsMutuallyExclusive("all", "listing")
-	cmd.MarkFlagsMutuallyExclusive("all", "group")
 	return cmd
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,6 +34,7 @@ func verbs() []*cobra.Command {
 }
 
 func newRoot() *cobra.Command {
+	cobra.EnableCommandSorting = false
 	root := &cobra.Command{
 		Use:   "heapwright",
 		Short: "Find memory leaks in what a device prints on its console",
@@ -42,20 +45,77 @@ file, and type memused a few times while the device works. Then:
 
   heapwright leaks console.log --symbols firmware.elf
 
+heapwright demo shows the same on a small program, without a device.
+
 LOG is a console log, or - for standard input. FILE for --symbols is the ELF
 file of the firmware, or what nm -n -S -C printed of it.
 
 Exit codes: 0 clean, 1 leak confirmed, 2 wrong usage or unreadable input,
 3 corruption found, 4 inconclusive. Growth alone confirms no leak and exits 0.`,
-		Version:       version(),
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Version: version(),
+		Args: func(root *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownVerb(root, args[0])
+			}
+			return nil
+		},
+		RunE:                  func(root *cobra.Command, _ []string) error { return root.Help() },
+		DisableFlagsInUseLine: true,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
 	}
 	root.SetVersionTemplate("heapwright {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp(root))
+	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(verbs()...)
 	return root
+}
+
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [VERB]",
+		Short:   "Explain a verb",
+		Example: "  heapwright help leaks",
+		RunE: func(_ *cobra.Command, words []string) error {
+			cmd, rest, err := root.Find(words)
+			if err != nil || len(rest) > 0 {
+				return unknownVerb(root, words[0])
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
+}
+
+// unknownVerb complains about a verb. Who gives a file instead means leaks.
+func unknownVerb(root *cobra.Command, verb string) error {
+	hint := ""
+	if like := root.SuggestionsFor(verb); len(like) > 0 {
+		hint = fmt.Sprintf(": did you mean %s?", like[0])
+	} else if st, err := os.Stat(verb); err == nil && st.Mode().IsRegular() {
+		hint = fmt.Sprintf(", but a file: try heapwright leaks %s", verb)
+	}
+	return usageError(root, fmt.Errorf("%q is not a verb%s", verb, hint))
+}
+
+// flagError says what a flag wants in place of what parsing it said.
+func flagError(cmd *cobra.Command, err error) error {
+	what, why, ok := strings.Cut(err.Error(), " flag: ")
+	var syntax *strconv.NumError
+	want := "a number"
+	switch {
+	case !ok:
+		return usageError(cmd, err)
+	case strings.HasPrefix(why, "time:"):
+		want = "a time such as 3s or 1m"
+	case !errors.As(err, &syntax):
+		return usageError(cmd, err)
+	case syntax.Func == "ParseBool":
+		want = "true or false"
+	}
+	return usageError(cmd, fmt.Errorf("%s: give %s", what, want))
 }
 
 // run executes the command line and returns the exit code.
@@ -71,12 +131,15 @@ func run(args []string) int {
 		return finish(root, err)
 	case <-ctx.Done():
 	}
-	// Reading stops at the next block; standard input may never come to it.
+	stop() // a second signal ends the program at once
+	// Verbs end at the next opportunity, and those that have an answer by then
+	// give it; but what waits for standard input may never come to it.
 	select {
-	case <-done:
-	case <-time.After(500 * time.Millisecond):
+	case err := <-done:
+		return finish(root, err)
+	case <-time.After(time.Second):
+		return exitInterrupted
 	}
-	return exitInterrupted
 }
 
 // finish prints err, if it is worth a message, and returns its exit code.
@@ -129,6 +192,14 @@ func args(least, most int, what string) cobra.PositionalArgs {
 		}
 		return usageError(cmd, fmt.Errorf("%s needs %s, not %d arguments", cmd.Name(), what, len(given)))
 	}
+}
+
+// noArgs refuses arguments.
+func noArgs(cmd *cobra.Command, given []string) error {
+	if len(given) > 0 {
+		return usageError(cmd, fmt.Errorf("%s takes no argument %q", cmd.Name(), given[0]))
+	}
+	return nil
 }
 
 func brokenPipe(err error) bool { return errors.Is(err, syscall.EPIPE) || isBrokenPipe(err) }

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
+	"context"
 	"errors"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -34,8 +39,11 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code,
-			"head": head,
+			"code":      code,
+			"gzip":      gzipFile,
+			"hangup":    hangup,
+			"head":      head,
+			"interrupt": interrupt,
 		},
 	})
 }
@@ -50,6 +58,88 @@ func head(ts *testscript.TestScript, neg bool, args []string) {
 	b := ts.ReadFile(args[1])
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(b[:n]), 0o666))
 }
+
+// gzipFile writes a compressed file: gzip FILE.
+func gzipFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: gzip FILE")
+	}
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := io.WriteString(w, "hello")
+	ts.Check(err)
+	ts.Check(w.Close())
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o666))
+}
+
+// hangup runs a command whose output nobody reads beyond the first line, and
+// which should say nothing about it: hangup COMMAND ARG...
+func hangup(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: hangup COMMAND ARG...")
+	}
+	afterFirstLine(ts, args, func(_ *os.Process, rest io.ReadCloser) { ts.Check(rest.Close()) })
+}
+
+// interrupt runs a command, types Ctrl-C when it has printed its first line, and
+// writes all that it has printed then to a file. It should end with success and
+// without a message: interrupt FILE COMMAND ARG...
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: interrupt FILE COMMAND ARG...")
+	}
+	afterFirstLine(ts, args[1:], func(p *os.Process, rest io.ReadCloser) {
+		ts.Check(p.Signal(os.Interrupt))
+		b, err := io.ReadAll(rest)
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o666))
+	})
+}
+
+func afterFirstLine(ts *testscript.TestScript, args []string, then func(*os.Process, io.ReadCloser)) {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	defer cmd.Process.Kill() // if then fails
+	for c := make([]byte, 1); c[0] != '\n'; {
+		_, err := io.ReadFull(out, c)
+		ts.Check(err)
+	}
+	then(cmd.Process, out)
+	// Where the system ends who writes to a closed pipe, that is as quiet.
+	if err := cmd.Wait(); err != nil && err.Error() != "signal: broken pipe" || complaints.Len() > 0 {
+		ts.Fatalf("%v: %q", err, complaints.String())
+	}
+}
+
+// Ctrl-C while a log is being read: no answer, no message, the exit code of
+// shells.
+func TestInterruptedReading(t *testing.T) {
+	for _, verb := range []string{"leaks", "memused", "diff"} {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		root := newRoot()
+		var out strings.Builder
+		root.SetOut(&out)
+		root.SetErr(&out)
+		root.SetIn(readerFunc(func(b []byte) (int, error) {
+			cancel()
+			return copy(b, "x"), nil
+		}))
+		root.SetArgs([]string{verb, "-"})
+		if code := finish(root, root.ExecuteContext(ctx)); code != exitInterrupted || out.Len() > 0 {
+			t.Errorf("%s: exit code %d, output %q", verb, code, out.String())
+		}
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // code runs a command and checks its exit code: code 4 heapwright leaks x.log.
 // What it wrote can be looked at with stdout, stderr and cmp as after exec.
