@@ -204,13 +204,10 @@ func (p *Pool) takeBest(units uint32) (taken, error) {
 }
 
 // takeAligned takes a node whose payload is aligned to align units, from the
-// best fit for the worst case.
+// best fit for the worst case among the coalesced nodes.
 func (p *Pool) takeAligned(units, align uint32) (taken, error) {
 	worst := units + align + p.lay.MinU
 	for {
-		if err := p.settleAll(); err != nil {
-			return taken{}, err
-		}
 		slot, _ := p.set.Best(worst)
 		if slot != 0 {
 			ref, _ := p.set.At(slot)

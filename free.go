@@ -95,31 +95,39 @@ func (p *Pool) gather(ref uint32, h node.Header) bool {
 	return p.quickable(h.Size()) || p.gatherAll(ref, h)
 }
 
+// gatherAll is gather for a node that will coalesce.
 func (p *Pool) gatherAll(ref uint32, h node.Header) bool {
-	p.scratch = p.scratch[:0]
+	if !p.gatherBefore(ref, h) {
+		return false
+	}
 	for at := ref + h.Size(); ; {
 		n, ok := p.inspect(at)
 		if !ok {
 			return false
 		}
 		if !n.State().IsFree() {
-			break
+			return true
 		}
 		if !p.gatherOne(at, n) {
 			return false
 		}
 		at += n.Size()
 	}
-	for at, n := ref, h; ; {
-		at = p.holder(at, n)
+}
+
+// gatherBefore is the part of gatherAll that looks in front of the node.
+func (p *Pool) gatherBefore(ref uint32, h node.Header) bool {
+	p.scratch = p.scratch[:0]
+	for {
+		ref = p.holder(ref, h)
 		var ok bool
-		if n, ok = p.inspect(at); !ok {
+		if h, ok = p.inspect(ref); !ok {
 			return false
 		}
-		if !n.State().IsFree() {
+		if !h.State().IsFree() {
 			return true
 		}
-		if !p.gatherOne(at, n) {
+		if !p.gatherOne(ref, h) {
 			return false
 		}
 	}

@@ -1,6 +1,8 @@
 package heapwright
 
 import (
+	"unsafe"
+
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/node"
 )
@@ -41,7 +43,7 @@ func (p *Pool) mend(s *seen) {
 		} else if p.freeSize(s.ref) == s.size {
 			state = node.Free
 		}
-		clear(p.bytes(s.ref, p.lay.Head)[p.lay.Slot:])
+		clear(unsafe.Slice((*byte)(c), p.lay.Ctrl))
 		p.put(s.ref, node.Make(s.size, s.prev, state, 0, 0))
 	case !s.headerOK:
 		p.lay.Copy(c, p.slot(s.holder))

@@ -201,9 +201,10 @@ func (p *Pool) writeHead(secret uint64) {
 
 // Open reads a pool that a process left in a file (Config.File), typically
 // after that process crashed. The file is mapped copy-on-write: it is never
-// changed. Damage found on the way in is repaired in memory and reported
-// through onFinding (nil: logged). The pool can be listed and checked; Alloc,
-// Free and their kin return ErrReadOnly.
+// changed. Damage found on the way in is repaired in memory and reported as
+// always. The pool can be listed and checked; Alloc, Free and their kin return
+// ErrReadOnly. Of cfg only Name and OnFinding count: everything else is in the
+// file.
 //
 // A process that was killed in the middle of an allocation or free can leave
 // one header that differs from its backup without anybody having overwritten it.
@@ -234,6 +235,7 @@ func open(region *osmem.Region, path string, cfg Config) (*Pool, error) {
 		return nil, fmt.Errorf("heapwright: open pool: %s: %w", path, err)
 	}
 	cfg.Region, cfg.File = nil, path
+	cfg.Policy = Report // there is nobody yet to recover and use the pool
 	cfg.LeakCheck, cfg.HeadBackup = info.Stacks, info.Backup
 	cfg.RecordLR, cfg.OmitLR = info.LRs, info.OmitLR
 	if cfg.Name == "" {

@@ -54,7 +54,7 @@ func (p *Pool) grow(units uint32) error {
 
 	at := p.end
 	h, ok := p.inspect(at)
-	if !ok {
+	if !ok || !p.gatherBefore(at, h) {
 		return errSuspect
 	}
 	if err := p.region.Commit(uintptr(have), uintptr(want)); err != nil {
@@ -70,9 +70,6 @@ func (p *Pool) grow(units uint32) error {
 	h = node.Make(more, h.Prev(), node.Quick, 0, 0)
 	p.put(at, h)
 	node.HeadAt(p.base).SetEnd(p.end)
-	if !p.gatherAll(at, h) {
-		return errSuspect
-	}
 	p.join(at, h, 0)
 	return nil
 }

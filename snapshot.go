@@ -15,7 +15,8 @@ import (
 // Snapshot returns the used nodes of the pool in ascending order of address,
 // and its totals. It tolerates damage: a node whose header is bad is listed
 // from its backup, and what cannot be read is said in Partial. The pool is
-// locked meanwhile, for some 20 to 50 ns a node.
+// locked meanwhile: for a million nodes something like 0.1 s (BenchmarkWalk in
+// module bench).
 func (p *Pool) Snapshot() (*heap.Snapshot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -125,7 +125,7 @@ func (p *Pool) extent(ref uint32) (size uint32, exact bool) {
 	// Otherwise the next header that is good: if it points back here, this
 	// node ends there; if it does not, more than one node is lost. Traces of
 	// former nodes are marked dead, so a good header is the head of a node.
-	for at := ref + 1; at < p.end; at++ {
+	for at := ref + p.lay.MinU; at < p.end; at++ {
 		if h, ok := p.lay.Check(p.ctrl(at), at); ok && p.plausible(at, h) {
 			return at - ref, h.Prev() == at-ref
 		}
