@@ -10,10 +10,10 @@ import (
 	"github.com/heapwright/heapwright/leak"
 )
 
-// NodesText writes listings node by node, one line each, as memused prints
-// them, with what else is known behind: the payload's size, the length, the
-// owner, and the functions. Without sizes the text is itself a log that can be
-// read again.
+// NodesText writes listings node by node, as memused prints them, with what
+// else is known behind: the payload's size, the length, the owner, and the
+// functions, which go on in further lines where the width is limited. Without
+// sizes the text is itself a log that can be read again.
 type NodesText struct {
 	t   *text
 	sym heap.Symbolizer
@@ -74,13 +74,14 @@ func (n *NodesText) snapshot(s *heap.Snapshot) {
 	if owned {
 		title += "  owner     "
 	}
+	indent := len(title) + 2
 	if n.sym != nil {
 		title += "  call chain"
 	}
 	t.printf("%s\n", t.paint(bold, strings.TrimRight(title, " ")))
 	for i := range s.Nodes {
 		if s.Nodes[i].State == heap.Used {
-			n.node(s, &s.Nodes[i], digits, levels, sized, owned)
+			n.node(s, &s.Nodes[i], digits, levels, sized, owned, indent)
 		}
 	}
 	if s.Partial != "" {
@@ -92,7 +93,7 @@ func (n *NodesText) snapshot(s *heap.Snapshot) {
 	}
 }
 
-func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, digits, levels int, sized, owned bool) {
+func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, digits, levels int, sized, owned bool, indent int) {
 	t := n.t
 	t.printf("0x%0*x:", digits, uint64(node.Addr))
 	if sized {
@@ -108,14 +109,16 @@ func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, digits, levels int, 
 	if owned {
 		t.printf("  %-10s", clean(s.OwnerName(node.Owner)))
 	}
-	if n.sym != nil {
-		t.WriteString("  ")
-		for i, f := range leak.Resolve(n.sym, node.Stack) {
-			if i > 0 {
-				t.WriteString(" <- ")
-			}
-			t.WriteString(clean(f.String()))
-		}
+	if n.sym == nil || len(node.Stack) == 0 {
+		t.WriteByte('\n')
+		return
 	}
-	t.WriteByte('\n')
+	chain := chainOf("", leak.Resolve(n.sym, node.Stack))
+	if t.Width > 0 && !t.fits(chain, indent) {
+		t.printf("\n%*s", belowIndent, "")
+		indent = belowIndent
+	} else {
+		t.WriteString("  ")
+	}
+	t.wrap(chain, indent)
 }

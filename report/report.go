@@ -25,8 +25,9 @@ type Options struct {
 	TopHint string
 }
 
-// screenful is how many call sites text shows unless asked for more.
-const screenful = 20
+// screenful is how many call sites text shows unless asked for more: with what
+// stands around them they fit into 24 rows.
+const screenful = 15
 
 // minChain is the least width of the column with call chains; the columns in
 // front of it are thinned out to make room.

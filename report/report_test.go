@@ -153,7 +153,7 @@ func TestTop(t *testing.T) {
 		top, rows int
 		want      string
 	}{
-		{-1, 20, "40 more call sites grew, 40 did not; --all"},
+		{-1, 15, "45 more call sites grew, 40 did not; --all"},
 		{0, 100, ""},
 		{5, 5, "55 more call sites grew, 40 did not"},
 		{70, 70, "30 more call sites did not grow"},
@@ -213,7 +213,7 @@ func TestNodesWithSizesAndOwners(t *testing.T) {
 	want := `mark (pool cache): 2 nodes
 node                       size       total  LR[0]               LR[1]               owner       call chain
 0x000000c000001000:          40          80  0x0000000000000001  0x0000000000000002  net         read_sample (app.c:48) <- process (app.c:59)
-0x000000c000001050:           7          48  0x0000000000000000  0x0000000000000000` + "              \n\n"
+0x000000c000001050:           7          48  0x0000000000000000  0x0000000000000000` + "            \n\n"
 	got := write(t, func(w io.Writer) error {
 		n := NewNodesText(w, sym, Options{})
 		return errors.Join(n.Listing(leak.Listing{s}), n.Close(nil))
@@ -233,9 +233,9 @@ func TestNodesTextIsALog(t *testing.T) {
 		listing(1, "", "", 3, 0, 0x11ea0, 0x21744),
 		listing(1, "exc interaction memory", "cut after 2 nodes: lightning", 2, 0, 0x11ea0),
 	}
-	for _, s := range []heap.Symbolizer{nil, sym} {
+	for i, s := range []heap.Symbolizer{nil, sym, sym, sym} {
 		text := write(t, func(w io.Writer) error {
-			n := NewNodesText(w, s, Options{Width: 40})
+			n := NewNodesText(w, s, Options{Width: []int{0, 0, 40, 50}[i]}) // behind, below, wrapped
 			return errors.Join(n.Listing(in), n.Listing(leak.Listing{in[0]}), n.Close([]string{"a note"}))
 		})
 		var got []string

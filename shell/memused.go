@@ -16,7 +16,7 @@ import (
 const digits = 2 * strconv.IntSize / 8
 
 // screenful is how many call stacks are shown unless asked for more.
-const screenful = 20
+const screenful = 15
 
 func (c *call) memused() error {
 	if c.flags.has('g') && c.flags.has('v') {

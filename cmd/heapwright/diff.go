@@ -112,7 +112,7 @@ func pair(cmd *cobra.Command, in *input, between window, logs []string) (from, t
 	}
 	if from[0] == to[0] {
 		return nil, nil, exitError{exitInconclusive, fmt.Errorf(
-			"%s: one listing has nothing to be compared with (%s): let the device run, type memused again, and give that log too: heapwright diff %s LATER_LOG", logs[0], holding(n), logs[0])}
+			"%s: one listing has nothing to be compared with: %s\nlet the device run, type memused again, and give that log too:\n  heapwright diff %s LATER_LOG", logs[0], holding(n), logs[0])}
 	}
 	return from, to, nil
 }

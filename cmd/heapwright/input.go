@@ -29,7 +29,7 @@ type input struct {
 }
 
 func (in *input) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&in.symbols, "symbols", "", "`FILE` with the firmware's symbols: its ELF file, or what nm -n -S -C printed")
+	cmd.Flags().StringVar(&in.symbols, "symbols", "", "firmware's symbols: its ELF `FILE`, or nm -n -S -C text")
 }
 
 // symbolizer opens the file of --symbols.

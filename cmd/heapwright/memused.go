@@ -50,7 +50,7 @@ each holds. The text is a console log again: any verb reads it.`,
 		},
 	}
 	m.in.flags(cmd)
-	m.out.flags(cmd, "call sites, with -g")
+	m.out.flags(cmd, "call sites with -g")
 	cmd.Flags().IntVar(&m.number, "listing", 0, "show listing `N`, counted from 1 (default: the last)")
 	cmd.Flags().BoolVar(&m.all, "all", false, "show all listings")
 	cmd.Flags().BoolVarP(&m.group, "group", "g", false, "count nodes by call chain")

@@ -29,7 +29,7 @@ func (o *output) flags(cmd *cobra.Command, top string) {
 	f.StringVar(&o.format, "format", "text", "`FORMAT` of the output: text or json")
 	f.StringVarP(&o.file, "output", "o", "", "write to `FILE`, which is replaced only when complete")
 	if top != "" {
-		f.IntVar(&o.top, "top", 0, "show `N` "+top+"; 0: all (default: a screenful of text, all in json)")
+		f.IntVar(&o.top, "top", 0, "show `N` "+top+", 0: all (default: a screenful)")
 	}
 }
 

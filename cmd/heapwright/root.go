@@ -4,14 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // Exit codes of every verb.
@@ -153,11 +156,47 @@ func finish(root *cobra.Command, err error) int {
 	case errors.As(err, &code) && code.err == nil:
 		return code.code
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "heapwright: %v\n", err)
+	complain(root.ErrOrStderr(), fmt.Sprintf("heapwright: %v", err))
 	if code.code != 0 {
 		return code.code
 	}
 	return exitInput
+}
+
+// complain prints a message, on a terminal broken at blanks. Indented lines are
+// commands to be copied and stay whole.
+func complain(w io.Writer, message string) {
+	width := 0
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		width, _, _ = term.GetSize(int(f.Fd()))
+	}
+	for line := range strings.Lines(message + "\n") {
+		fmt.Fprintln(w, fold(strings.TrimSuffix(line, "\n"), width))
+	}
+}
+
+// fold breaks a line at blanks so that it fits into width, if that is not 0.
+func fold(line string, width int) string {
+	if width <= 0 || strings.HasPrefix(line, " ") {
+		return line
+	}
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Split(line, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+n > width:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
 }
 
 // exitError ends the command with a code; without an error, in silence.

@@ -138,6 +138,25 @@ func TestInterruptedReading(t *testing.T) {
 	}
 }
 
+func TestFold(t *testing.T) {
+	for _, c := range []struct {
+		line  string
+		width int
+		want  string
+	}{
+		{"give the log file in it", 12, "give the log\nfile in it"},
+		{"give the log file in it", 0, "give the log file in it"},
+		{"a path/too/long/to/break b", 8, "a\npath/too/long/to/break\nb"},
+		{"  heapwright diff a b", 8, "  heapwright diff a b"},
+		{"größer größer", 13, "größer größer"},
+		{"", 5, ""},
+	} {
+		if got := fold(c.line, c.width); got != c.want {
+			t.Errorf("%q in %d columns is %q, want %q", c.line, c.width, got, c.want)
+		}
+	}
+}
+
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
