@@ -298,7 +298,7 @@ func (c *call) help() error {
 	for i := range commands {
 		c.printf("%-*s  %s\n", width, commands[i].title(), commands[i].summary())
 	}
-	c.printf("\n\"help COMMAND\" explains one; every command takes -p POOL to look at another pool.\n")
+	c.printf("\n\"help COMMAND\" explains one; -p POOL looks at another pool with any of them.\n")
 	return nil
 }
 

@@ -141,7 +141,7 @@ func (d *Demo) leakTour(ctx context.Context) error {
 		return err
 	}
 	switch v := judge(before, now); {
-	case filling:
+	case filling, d.work.ops-from < entries: // Ctrl-C has come early
 		d.out.say("=> Too early to tell a leak from a cache that fills up. Let it run for longer.")
 	case !v.grew:
 		d.out.say("=> No call stack grew by more than the cache's own coming and going: nothing leaks.")

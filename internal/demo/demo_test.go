@@ -206,6 +206,9 @@ func TestInterrupted(t *testing.T) {
 		if !strings.Contains(out.String(), "heapwright # memcheck") {
 			t.Errorf("an interrupted tour does not go to its end:\n%s", out)
 		}
+		if !strings.Contains(out.String(), "Too early to tell") {
+			t.Errorf("an interrupted tour gives a verdict:\n%s", out)
+		}
 	}
 }
 
