@@ -469,3 +469,101 @@ func skipQuadratic(t testing.TB) {
 		t.Skip("too many nodes")
 	}
 }
+
+// Damage that only the neighbours of the node in use show.
+func TestNeighboursAreLookedAt(t *testing.T) {
+	for name, c := range map[string]struct {
+		damage func(b *bed, x, y, z unsafe.Pointer)
+		touch  func(b *bed, y unsafe.Pointer)
+	}{
+		"the end of the header in front, then free": {
+			func(b *bed, x, y, z unsafe.Pointer) { b.stomp(x, -4, 4, 0x77) },
+			func(b *bed, y unsafe.Pointer) { b.Free(y) },
+		},
+		"the size in the header in front, then alloc": {
+			func(b *bed, x, y, z unsafe.Pointer) { b.Free(y); b.stomp(x, -b.head/2, 4, 0x77) },
+			func(b *bed, y unsafe.Pointer) {
+				if b.alloc(96) != y {
+					b.Fatal("another node was taken")
+				}
+			},
+		},
+		"the header behind, then alloc": {
+			func(b *bed, x, y, z unsafe.Pointer) { b.Free(y); b.stomp(z, -b.head/2, 4, 0x77) },
+			func(b *bed, y unsafe.Pointer) {
+				if b.alloc(96) != y {
+					b.Fatal("another node was taken")
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, both)
+			x, y, z := b.three(96)
+			c.damage(b, x, y, z)
+			c.touch(b, y)
+			b.only(heap.HeaderDamaged)
+			b.sound()
+		})
+	}
+}
+
+func TestWriteAfterFreeNoticedByAlloc(t *testing.T) {
+	b := newBed(t, both)
+	x, _, _ := b.three(3008)
+	b.Free(x)
+	b.stomp(x, 0, 8, 'W')
+	b.alloc(3000)
+	b.only(heap.FreeDamaged)
+	b.sound()
+}
+
+// Headers of nodes that are no more lie inside those that took their place. They
+// must not be mistaken for nodes when a header in front of them is lost.
+func TestFormerHeadersAreNoNodes(t *testing.T) {
+	for name, free := range map[string]func(b *bed, x, y, z unsafe.Pointer){
+		"forwards":  func(b *bed, x, y, z unsafe.Pointer) { b.Free(x); b.Free(y); b.Free(z) },
+		"backwards": func(b *bed, x, y, z unsafe.Pointer) { b.Free(z); b.Free(y); b.Free(x) },
+		"inwards":   func(b *bed, x, y, z unsafe.Pointer) { b.Free(x); b.Free(z); b.Free(y) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, heapwright.Config{LeakCheck: true})
+			x, y, z := b.three(3008)
+			guard := b.alloc(16)
+			free(b, x, y, z)
+			const n = 3*3008 + 64
+			if b.alloc(n) != x {
+				t.Fatal("x, y and z were not coalesced")
+			}
+			b.stomp(x, -b.head, b.head, 0)
+			if err := b.Free(guard); err != nil {
+				t.Fatal(err)
+			}
+			b.Free(unsafe.Add(x, 3)) // has everything examined
+			if s := b.Stats(); s.Quarantined != uint64(b.head+n) {
+				t.Errorf("%d bytes are quarantined, want %d", s.Quarantined, b.head+n)
+			}
+			b.sound()
+		})
+	}
+}
+
+// Without backups two lost nodes become one, and the node behind them is told
+// so.
+func TestDoubleStompWithoutBackup(t *testing.T) {
+	b := newBed(t, heapwright.Config{LeakCheck: true})
+	x, y, _ := b.three(64)
+	last := b.alloc(64)
+	b.stomp(x, 64, 2*(b.head+64), 'A')
+	b.Free(y)
+	if err := b.Free(last); err != nil {
+		t.Error(err)
+	}
+	if err := b.Free(x); err != nil {
+		t.Error(err)
+	}
+	if s := b.Stats(); s.Quarantined != uint64(2*(b.head+64)) || s.UsedNodes != 0 {
+		t.Errorf("stats %+v", s)
+	}
+	b.sound()
+}
