@@ -552,9 +552,9 @@ func TestFormerHeadersAreNoNodes(t *testing.T) {
 // so.
 func TestDoubleStompWithoutBackup(t *testing.T) {
 	b := newBed(t, heapwright.Config{LeakCheck: true})
-	x, y, _ := b.three(64)
-	last := b.alloc(64)
-	b.stomp(x, 64, 2*(b.head+64), 'A')
+	x, y, _ := b.three(3008)
+	last := b.alloc(3008)
+	b.stomp(x, 3008, 2*(b.head+3008), 'A')
 	b.Free(y)
 	if err := b.Free(last); err != nil {
 		t.Error(err)
@@ -562,7 +562,7 @@ func TestDoubleStompWithoutBackup(t *testing.T) {
 	if err := b.Free(x); err != nil {
 		t.Error(err)
 	}
-	if s := b.Stats(); s.Quarantined != uint64(2*(b.head+64)) || s.UsedNodes != 0 {
+	if s := b.Stats(); s.Quarantined != uint64(2*(b.head+3008)) || s.UsedNodes != 0 {
 		t.Errorf("stats %+v", s)
 	}
 	b.sound()
