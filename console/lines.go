@@ -21,6 +21,7 @@ type lineReader struct {
 	buf   []byte
 	start int // of what has not been handed out: buf[start:end]
 	end   int
+	known int   // of these, how many hold no line end; input can come byte by byte
 	err   error // what Read said last
 	eol   byte
 	skip  bool // the rest of the current line is to be skipped
@@ -40,7 +41,7 @@ func newLineReader(r io.Reader) lineReader {
 func (l *lineReader) next() (line []byte, terminated bool, err error) {
 	for {
 		rest := l.buf[l.start:l.end]
-		if i := bytes.IndexByte(rest, l.eol); i >= 0 {
+		if i := l.find(rest); i >= 0 {
 			l.advance(i + 1)
 			if l.skip {
 				l.skip = false
@@ -51,7 +52,7 @@ func (l *lineReader) next() (line []byte, terminated bool, err error) {
 		}
 		full := len(rest) == len(l.buf)
 		if (full || l.err != nil) && l.line == 0 && l.eol == '\n' && bytes.IndexByte(rest, '\r') >= 0 {
-			l.eol = '\r'
+			l.eol, l.known = '\r', 0
 			continue
 		}
 		if full || l.err != nil {
@@ -74,10 +75,20 @@ func (l *lineReader) next() (line []byte, terminated bool, err error) {
 // next call of next would not have to read.
 func (l *lineReader) partial() []byte {
 	rest := l.buf[l.start:l.end]
-	if l.skip || l.err != nil || bytes.IndexByte(rest, l.eol) >= 0 {
+	if l.skip || l.err != nil || l.find(rest) >= 0 {
 		return nil
 	}
 	return rest[:min(len(rest), maxLine)]
+}
+
+// find returns where the line end is in what has not been handed out.
+func (l *lineReader) find(rest []byte) int {
+	i := bytes.IndexByte(rest[l.known:], l.eol)
+	if i < 0 {
+		l.known = len(rest)
+		return -1
+	}
+	return l.known + i
 }
 
 func (l *lineReader) bounded(line []byte) []byte {
@@ -90,6 +101,7 @@ func (l *lineReader) bounded(line []byte) []byte {
 
 func (l *lineReader) advance(n int) {
 	l.start += n
+	l.known = 0
 	l.bytes += int64(n)
 }
 
