@@ -77,7 +77,7 @@ func (p *Pool) grow(units uint32) error {
 // reclaim gives pages of large free nodes back to the operating system if they
 // are many in proportion to what is used.
 func (p *Pool) reclaim() {
-	if p.dirty > max(reclaimLeast, uint64(p.inUse)/4) {
+	if p.dirty > max(reclaimLeast, uint64(p.inUse)/2) {
 		p.giveBack(largeUnits)
 	}
 }
