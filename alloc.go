@@ -72,47 +72,48 @@ func (p *Pool) allocate(n int, o Options) (unsafe.Pointer, error) {
 	}
 	p.mu.Lock()
 	// Most small allocations take a node of exactly their size that was freed a
-	// moment ago; everything else goes the long way.
-	ref, size := p.quick.Top(units), units
-	var h node.Header
-	ok := false
-	if ref != 0 && o.Align <= node.Unit && !p.unusual {
-		h, ok = p.trusted(ref)
-		ok = ok && h.Size() == units && h.State() == node.Quick
-	}
-	prev := h.Prev()
-	if ok {
-		p.quick.Pop(units)
-	} else {
-		t, err := p.take(n, units, o.Align)
-		if err != nil {
-			p.unlock()
-			return nil, err
+	// moment ago; everything unusual goes the long way.
+	if ref := p.quick.Top(units); ref != 0 && p.short && o.Align <= node.Unit && int(o.Owner) < len(p.owners) {
+		used := node.Become(node.Used, uint16(o.Owner), p.slack(units, n))
+		if _, ok := p.lay.Turn(p.base, ref, p.end, units, node.Quick, used, &stamp); ok {
+			p.quick.Pop(units)
+			p.charge(units, n, o.Owner)
+			if invariants {
+				p.checkInvariants()
+			}
+			p.mu.Unlock()
+			return handOut(p.data(ref), n, o.Zero), nil
 		}
-		ref, size, prev = t.ref, t.size, t.prev
 	}
-	if int(o.Owner) >= len(p.owners) {
-		p.meet(o.Owner)
+	t, err := p.take(n, units, o.Align)
+	if err != nil {
+		p.unlock()
+		return nil, err
 	}
 	if p.lay.LRs > node.StampLRs {
-		callers.Record(node.LR(p.ctrl(ref), 0), p.lay.LRs, p.omit)
+		callers.Record(node.LR(p.ctrl(t.ref), 0), p.lay.LRs, p.omit)
 	}
-	slack := size*node.Unit - uint32(p.lay.Head) - uint32(n)
-	p.putStamped(ref, node.Make(size, prev, node.Used, uint16(o.Owner), slack), &stamp)
-	p.charge(size, n, o.Owner)
+	p.putStamped(t.ref, node.Make(t.size, t.prev, node.Used, uint16(o.Owner), p.slack(t.size, n)), &stamp)
+	p.meet(o.Owner)
+	p.charge(t.size, n, o.Owner)
 	if invariants {
 		p.checkInvariants()
 	}
-	if p.pending == nil { // unlock, written out
-		p.mu.Unlock()
-	} else {
-		p.unlockAndDeliver()
-	}
-	ptr := p.data(ref)
-	if o.Zero {
+	p.unlock()
+	return handOut(p.data(t.ref), n, o.Zero), nil
+}
+
+func handOut(ptr unsafe.Pointer, n int, zero bool) unsafe.Pointer {
+	if zero {
 		clear(unsafe.Slice((*byte)(ptr), n))
 	}
-	return ptr, nil
+	return ptr
+}
+
+// slack is what is left at the end of a node of size units with n bytes of
+// payload.
+func (p *Pool) slack(size uint32, n int) uint32 {
+	return size*node.Unit - uint32(p.lay.Head) - uint32(n)
 }
 
 // units returns the length of the node that holds n bytes, in units.

@@ -26,13 +26,24 @@ func (p *Pool) release(ptr unsafe.Pointer) error {
 		callers.Record(&stamp[1], min(p.lay.LRs, node.StampLRs), p.omit)
 	}
 	p.mu.Lock()
-	ref, ok := p.refOf(ptr)
-	var h node.Header
-	if ok {
-		h, ok = p.trusted(ref)
-		ok = ok && h.State() == node.Used && p.prevSound(ref, h)
+	// Most small nodes are kept as they are for the next allocation of their
+	// size; everything unusual goes the long way. The size is not trusted yet,
+	// Turn finds out whether it is the node's.
+	if ref, ok := p.refOf(ptr); ok && p.short {
+		if size := node.Read(p.ctrl(ref)).Size(); p.quickable(size) {
+			if h, ok := p.lay.Turn(p.base, ref, p.end, size, node.Used, node.Into(node.Quick), &stamp); ok {
+				p.quick.Push(ref, size)
+				p.discharge(h)
+				if invariants {
+					p.checkInvariants()
+				}
+				p.mu.Unlock()
+				return nil
+			}
+		}
 	}
-	if !ok || !p.quickable(h.Size()) && !p.gatherAll(ref, h) {
+	ref, h, ok := p.owned(ptr)
+	if !ok || !p.gather(ref, h) {
 		var err error
 		if ref, h, err = p.claim("free", ptr); err != nil {
 			p.unlock()
@@ -42,21 +53,11 @@ func (p *Pool) release(ptr unsafe.Pointer) error {
 	if p.lay.LRs > node.StampLRs {
 		callers.Record(node.LR(p.ctrl(ref), 0), p.lay.LRs, p.omit)
 	}
-	if size := h.Size(); p.quickable(size) { // the way of most small nodes
-		p.discharge(h)
-		p.putStamped(ref, h.WithState(node.Quick), &stamp)
-		p.quick.Push(ref, size)
-	} else {
-		p.retire(ref, h, &stamp)
-	}
+	p.retire(ref, h, &stamp)
 	if invariants {
 		p.checkInvariants()
 	}
-	if p.pending == nil { // unlock, written out
-		p.mu.Unlock()
-	} else {
-		p.unlockAndDeliver()
-	}
+	p.unlock()
 	return nil
 }
 

@@ -54,7 +54,7 @@ type Pool struct {
 	anchor   uintptr
 	foreign  bool // opened from a file written by another build
 	readOnly bool
-	unusual  bool // closed, read-only or with integrity check: no short cuts
+	short    bool // nothing forbids the short ways of allocate and release
 }
 
 var (
@@ -92,7 +92,7 @@ func newPool(cfg Config) *Pool {
 	lastPool++
 	id := lastPool
 	poolsMu.Unlock()
-	p := &Pool{cfg: cfg, id: id, name: cfg.Name, omit: cfg.OmitLR, unusual: cfg.IntegrityCheck, created: time.Now(), owners: make([]ownerTotals, 1)}
+	p := &Pool{cfg: cfg, id: id, name: cfg.Name, omit: cfg.OmitLR, created: time.Now(), owners: make([]ownerTotals, 1)}
 	if p.name == "" {
 		p.name = fmt.Sprintf("pool-%d", id)
 	}
@@ -137,6 +137,7 @@ func New(cfg Config) (*Pool, error) {
 func (p *Pool) format() error {
 	p.secret = rand.Uint64()
 	p.lay = p.cfg.layout(p.secret)
+	p.short = !p.cfg.IntegrityCheck && p.lay.LRs <= node.StampLRs
 	p.base = p.region.Base()
 	p.reserved = p.region.Size()
 	p.origin = uint64(uintptr(p.base))
@@ -242,7 +243,7 @@ func open(region *osmem.Region, path string, cfg Config) (*Pool, error) {
 		cfg.Name = info.PoolName
 	}
 	p := newPool(cfg)
-	p.readOnly, p.unusual = true, true
+	p.readOnly = true
 	p.region = region
 	p.base = region.Base()
 	p.reserved = region.Size()
@@ -311,7 +312,7 @@ func (p *Pool) Close() error {
 		}
 		left = e
 	}
-	p.limit, p.reach, p.unusual = 0, 0, true
+	p.limit, p.reach, p.short = 0, 0, false
 	p.set.Reset()
 	p.quick.Reset()
 	region := p.region

@@ -56,11 +56,10 @@ func (p *Pool) reallocate(ptr unsafe.Pointer, n int) (unsafe.Pointer, error) {
 	if p.lay.LRs > node.StampLRs {
 		callers.Record(node.LR(p.ctrl(got.ref), 0), p.lay.LRs, p.omit)
 	}
-	slack := uint32(uintptr(got.size)*node.Unit - p.lay.Head - uintptr(n))
 	if inPlace {
 		p.discharge(h)
 	}
-	p.putStamped(got.ref, node.Make(got.size, got.prev, node.Used, h.Owner(), slack), &stamp)
+	p.putStamped(got.ref, node.Make(got.size, got.prev, node.Used, h.Owner(), p.slack(got.size, n)), &stamp)
 	p.charge(got.size, n, Owner(h.Owner()))
 	to := p.data(got.ref)
 	if !inPlace {

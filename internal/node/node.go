@@ -244,8 +244,7 @@ func (l *Layout) Inspect(base unsafe.Pointer, ref, end uint32) (Header, bool) {
 // both sides of it where there are backups. Nothing in those will be relied
 // upon, so the look is for damage only and costs little: the next header is
 // compared with the backup that the node itself holds, and the previous node
-// must be as long as this one says. Most of the cost of a checked allocation or
-// free is here, so it is written out. The node must not be the end.
+// must be as long as this one says. The node must not be the end.
 func (l *Layout) Trusted(base unsafe.Pointer, ref, end uint32) (Header, bool) {
 	p := unsafe.Add(base, uintptr(ref)*Unit)
 	c := unsafe.Add(p, l.Slot)
@@ -279,6 +278,68 @@ func (l *Layout) Trusted(base unsafe.Pointer, ref, end uint32) (Header, bool) {
 		}
 	}
 	return h, d == 0
+}
+
+// Change is what Turn does to a header's owner, state and slack.
+type Change struct{ keep, set uint64 }
+
+// Become replaces all three.
+func Become(s State, owner uint16, slack uint32) Change {
+	return Change{0, Make(0, 0, s, owner, slack).rest}
+}
+
+// Into replaces the state.
+func Into(s State) Change { return Change{low &^ (15 << 16), uint64(s) << 16} }
+
+// Turn is Trusted for a node that should be in the state from and size units
+// long, followed, if that is so, by PutStamped with the header changed; it
+// returns the header as it was. A used node's previous header is checked whole.
+// This is all that a small allocation or free does to memory, in one go because
+// the two halves share most of their work. The layout must have no more LRs than
+// a stamp.
+func (l *Layout) Turn(base unsafe.Pointer, ref, end, size uint32, from State, to Change, s *Stamp) (Header, bool) {
+	p := unsafe.Add(base, uintptr(ref)*Unit)
+	c := unsafe.Add(p, l.Slot)
+	h := Header{load(c), load(unsafe.Add(c, 8))}
+	place := uint64(ref) << 32
+	x, y := h.sizes, h.rest&low|place
+	if l.pairs > 1 {
+		x += load(unsafe.Add(c, 16)) * l.key[2]
+		y += load(unsafe.Add(c, 24)) * l.key[3]
+	}
+	if l.fold(x, y) != h.Sum() || h.Size() != size || h.State() != from {
+		return h, false
+	}
+	b := c // without backup everything is written to the same place twice
+	if l.Slot != 0 {
+		holder := end
+		var d uint64
+		if prev := h.Prev(); prev != 0 {
+			holder = ref - prev
+			d = uint64(load32(unsafe.Add(base, uintptr(holder)*Unit+l.Slot)) ^ prev)
+		}
+		b = unsafe.Add(base, uintptr(holder)*Unit)
+		n := unsafe.Add(p, uintptr(size)*Unit+l.Slot)
+		d |= (load(b) ^ h.sizes) | (load(unsafe.Add(b, 8)) ^ h.rest)
+		d |= (load(n) ^ load(p)) | (load(unsafe.Add(n, 8)) ^ load(unsafe.Add(p, 8)))
+		if l.pairs > 1 {
+			d |= (load(unsafe.Add(b, 16)) ^ load(unsafe.Add(c, 16))) | (load(unsafe.Add(b, 24)) ^ load(unsafe.Add(c, 24)))
+			d |= (load(unsafe.Add(n, 16)) ^ load(unsafe.Add(p, 16))) | (load(unsafe.Add(n, 24)) ^ load(unsafe.Add(p, 24)))
+		}
+		if d != 0 || from == Used && !l.Good(base, holder) {
+			return h, false
+		}
+	}
+	rest := h.rest&to.keep | to.set
+	x, y = h.sizes, rest|place
+	if l.pairs > 1 {
+		v, w := pieces(unsafe.Pointer(s))
+		x += v * l.key[2]
+		y += w * l.key[3]
+		store2(c, b, 16, v, w)
+	}
+	store2(c, b, 0, h.sizes, rest|uint64(l.fold(x, y))<<32)
+	return h, true
 }
 
 // Good reports whether the control header of the node at ref has the right

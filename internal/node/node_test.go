@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -61,7 +62,7 @@ type arena struct {
 	l    Layout
 }
 
-const first, second, end = 20, 60, 200
+const front0, first, second, end = 16, 20, 60, 200
 
 func newArena(l Layout) *arena {
 	a := &arena{mem: make([]uint64, 2*300), l: l}
@@ -131,6 +132,76 @@ func TestInspectNoticesEveryBit(t *testing.T) {
 		}
 	}
 }
+
+// Turn and Trusted notice every bit of what they look at, Turn changes nothing
+// then, and what it writes is what PutStamped would have written.
+func TestTurn(t *testing.T) {
+	for _, lrs := range []int{-1, 0, 3} {
+		for _, backup := range []bool{false, true} {
+			l := NewLayout(lrs >= 0, max(lrs, 0), backup, 99)
+			a := newArena(l)
+			const third = second + 100
+			l.Put(a.base, front0, end, Make(first-front0, 0, Used, 0, 0))
+			l.Put(a.base, first, end, Make(second-first, first-front0, Used, 1, 0))
+			l.Put(a.base, second, end, Make(third-second, second-first, Used, 2, 9))
+			l.Put(a.base, third, end, Make(20, third-second, Free, 0, 0))
+			sound := append([]uint64(nil), a.mem...)
+			stamp := Stamp{7, 0x11111111, 0x22222222, 0x33333333}
+			try := func() bool {
+				h, ok := l.Turn(a.base, second, end, third-second, Used, Into(Quick), &stamp)
+				if ok && (h.State() != Used || h.Owner() != 2 || h.Slack() != 9) {
+					t.Errorf("Turn returns %+v", h)
+				}
+				return ok
+			}
+
+			places := [][]byte{a.ctrl(second)}
+			if backup { // the other witnesses and the neighbours
+				places = append(places, a.slot(first), a.slot(second), a.ctrl(third), a.ctrl(first))
+			}
+			for i, p := range places {
+				for bit := range len(p) * 8 {
+					p[bit/8] ^= 1 << (bit % 8)
+					damaged := append([]uint64(nil), a.mem...)
+					if try() {
+						t.Fatalf("lrs %d, backup %v: bit %d of place %d does not count", lrs, backup, bit, i)
+					}
+					if !slices.Equal(a.mem, damaged) {
+						t.Fatal("a refused Turn has changed something")
+					}
+					if _, ok := l.Trusted(a.base, second, end); ok && i < 4 {
+						t.Fatalf("lrs %d, backup %v: bit %d of place %d does not count for Trusted", lrs, backup, bit, i)
+					}
+					copy(a.mem, sound)
+				}
+			}
+			for what, ok := range map[string]bool{
+				"another state": turned(l.Turn(a.base, second, end, third-second, Quick, Into(Used), &stamp)),
+				"another size":  turned(l.Turn(a.base, second, end, third-second+1, Used, Into(Quick), &stamp)),
+			} {
+				if ok {
+					t.Errorf("%s was believed", what)
+				}
+			}
+
+			if !try() {
+				t.Fatal("a sound node was refused")
+			}
+			after := append([]uint64(nil), a.mem...)
+			copy(a.mem, sound)
+			l.PutStamped(a.base, second, end, Make(third-second, second-first, Quick, 2, 9), &stamp)
+			if !slices.Equal(a.mem, after) {
+				t.Error("Turn and PutStamped differ")
+			}
+			l.Turn(a.base, second, end, third-second, Quick, Become(Used, 5, 3), &stamp)
+			if h, ok := l.Trusted(a.base, second, end); !ok || h.State() != Used || h.Owner() != 5 || h.Slack() != 3 {
+				t.Errorf("after Become: %+v, %v", h, ok)
+			}
+		}
+	}
+}
+
+func turned(_ Header, ok bool) bool { return ok }
 
 // Both copies overwritten alike do not pass for each other.
 func TestEqualCopiesAreNotEnough(t *testing.T) {
