@@ -2,6 +2,7 @@ package heapwright
 
 import (
 	"errors"
+	"fmt"
 	"unsafe"
 
 	"github.com/heapwright/heapwright/internal/bestfit"
@@ -38,7 +39,7 @@ func (p *Pool) AllocZeroed(n int) (unsafe.Pointer, error) {
 }
 
 // AllocAligned allocates n bytes at an address that is a multiple of align, a
-// power of two from 8 to MaxAlign.
+// power of two from 8 to MaxAlign; 0 is none (ErrAlignment).
 //
 //go:noinline
 func (p *Pool) AllocAligned(n, align int) (unsafe.Pointer, error) {
@@ -151,7 +152,7 @@ func (p *Pool) take(n int, units uint32, align int) (taken, error) {
 		return taken{}, ErrReadOnly
 	}
 	if uint64(n) > uint64(p.reserved) {
-		return taken{}, ErrTooLarge
+		return taken{}, fmt.Errorf("%w: asked for %d bytes, it is %d", ErrTooLarge, n, p.reserved)
 	}
 	if p.cfg.IntegrityCheck {
 		p.heal("alloc")
@@ -182,7 +183,7 @@ func (p *Pool) takeBest(units uint32) (taken, error) {
 		if q := p.quick.Best(units); q != 0 && (q <= size || slot == 0) {
 			ref := p.quick.Top(q)
 			h, ok := p.trusted(ref)
-			if !ok || h.Size() != q || h.State() != node.Quick || !p.prevSound(ref, h) {
+			if !ok || h.Size() != q || h.State() != node.Quick || !p.besideSound(ref, h) {
 				return taken{}, errSuspect
 			}
 			if q-units < p.lay.MinU {
@@ -253,7 +254,7 @@ func (p *Pool) lead(ref, align uint32) uint32 {
 func (p *Pool) carve(slot bestfit.Slot, lead, units uint32) (taken, error) {
 	ref, size := p.set.At(slot)
 	h, ok := p.trusted(ref)
-	if !ok || h.State() != node.Free || h.Size() != size || *p.note(ref) != slot || !p.prevSound(ref, h) {
+	if !ok || h.State() != node.Free || h.Size() != size || *p.note(ref) != slot || !p.besideSound(ref, h) {
 		return taken{}, errSuspect
 	}
 	dirty := p.removeFree(slot)

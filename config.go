@@ -56,7 +56,7 @@ type Config struct {
 
 	// MaxSize is the most memory the pool will ever manage, in bytes, its own
 	// headers included: up to 32 GiB on 64-bit systems and 1 GiB on 32-bit
-	// systems; 0 is DefaultMaxSize. The address space is reserved at once, the
+	// systems, rounded up to whole pages; 0 is DefaultMaxSize. The address space is reserved at once, the
 	// memory committed as it is needed. With File it is the size of the file.
 	// Must be 0 with Region.
 	MaxSize int64
@@ -153,7 +153,7 @@ func (c *Config) layout(secret uint64) node.Layout {
 }
 
 // logFinding is what happens to findings without Config.OnFinding.
-func logFinding(f heap.Finding) {
+func (p *Pool) logFinding(f heap.Finding) {
 	attrs := []slog.Attr{slog.String("kind", string(f.Kind))}
 	add := func(key string, n *heap.Node) {
 		if n != nil {
@@ -171,19 +171,26 @@ func logFinding(f heap.Finding) {
 	add("node", f.Subject)
 	add("previous", f.Previous)
 	add("culprit", f.Culprit)
-	stack := func(key string, s heap.Stack) {
+	stack := func(key string, s heap.Stack, foreign bool) {
+		all := frames(s)
+		if foreign { // another build's addresses would resolve to wrong names
+			all = nil
+			for _, a := range s {
+				all = append(all, heap.Frame{Addr: a})
+			}
+		}
 		var lines []any
-		for _, fr := range frames(s) {
+		for _, fr := range all {
 			lines = append(lines, slog.String(strconv.Itoa(len(lines)), fr.String()))
 		}
 		if lines != nil {
 			attrs = append(attrs, slog.Group(key, lines...))
 		}
 	}
-	stack("stack", f.Stack)
-	stack("first_free", f.FirstFree)
+	stack("stack", f.Stack, false)
+	stack("first_free", f.FirstFree, p.foreign)
 	if f.Culprit != nil {
-		stack("culprit_stack", f.Culprit.Stack)
+		stack("culprit_stack", f.Culprit.Stack, p.foreign)
 	}
 	slog.LogAttrs(context.Background(), slog.LevelError, "heapwright: "+f.Summary(), attrs...)
 }

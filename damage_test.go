@@ -163,6 +163,8 @@ func TestSmallOverflowHitsBackup(t *testing.T) {
 	for name, touch := range map[string]func(b *bed, x, y, z unsafe.Pointer) error{
 		"free the node whose backup it is": func(b *bed, x, y, z unsafe.Pointer) error { return b.Free(z) },
 		"free the node in between":         func(b *bed, x, y, z unsafe.Pointer) error { return b.Free(y) },
+		"free the culprit":                 func(b *bed, x, y, z unsafe.Pointer) error { return b.Free(x) },
+		"reallocate the culprit":           func(b *bed, x, y, z unsafe.Pointer) error { _, err := b.Realloc(x, 10); return err },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t, both)
@@ -175,7 +177,7 @@ func TestSmallOverflowHitsBackup(t *testing.T) {
 			if f.Subject.Payload != addrOf(z) || !f.Recovered {
 				t.Errorf("subject %+v", f.Subject)
 			}
-			if f.Culprit == nil || f.Culprit.Payload != addrOf(x) {
+			if f.Culprit == nil || f.Culprit.Payload != addrOf(x) || f.Culprit.State != heap.Used || len(f.Culprit.Stack) == 0 {
 				t.Errorf("culprit %+v: %s", f.Culprit, f.CulpritReason)
 			}
 			if lo, hi := addrOf(x)+96, addrOf(x)+112; f.Span.Start < lo || f.Span.Start > lo+2 || f.Span.End > hi || f.Span.End < hi-2 || !strings.Contains(f.Reach, "0x41") {

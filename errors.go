@@ -65,7 +65,13 @@ type WildPointerError struct {
 	Finding heap.Finding
 }
 
-func (e *WildPointerError) Error() string { return "heapwright: " + e.Finding.Summary() }
+func (e *WildPointerError) Error() string {
+	s := "heapwright: " + e.Finding.Summary()
+	if f := frames(e.Finding.FirstFree); len(f) > 0 {
+		s += "; freed before in " + f[0].String()
+	}
+	return s
+}
 
 // Is matches ErrWildPointer, for a double free also ErrDoubleFree, and for
 // memory withdrawn after damage also ErrDamaged.

@@ -47,6 +47,9 @@ func (p *Pool) examine(op string) *examination {
 			e.unsound = append(e.unsound, *s)
 			lost = lost || s.lost
 			if f, ok := p.explain(s, &before, &beforeThat, victim); ok {
+				if s.ref == front || s.ref == p.end {
+					f.Detail = joinText(f.Detail, "the node is the pool's own, at one of its ends")
+				}
 				add(f)
 				if !s.headerOK {
 					mine = &e.findings[len(e.findings)-1]

@@ -76,7 +76,7 @@ func (p *Pool) owned(ptr unsafe.Pointer) (uint32, node.Header, bool) {
 		return 0, node.Header{}, false
 	}
 	h, ok := p.trusted(ref)
-	return ref, h, ok && h.State() == node.Used && p.prevSound(ref, h)
+	return ref, h, ok && h.State() == node.Used && p.besideSound(ref, h)
 }
 
 // swallowed is a free neighbour about to be coalesced with.

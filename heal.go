@@ -147,7 +147,7 @@ func (p *Pool) unlockAndDeliver() {
 	p.mu.Unlock()
 	deliver := p.cfg.OnFinding
 	if deliver == nil {
-		deliver = logFinding
+		deliver = p.logFinding
 	}
 	for _, f := range found {
 		deliver(f)

@@ -1,7 +1,9 @@
 package heapwright
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -114,6 +116,9 @@ func New(cfg Config) (*Pool, error) {
 		p.region, err = osmem.Create(cfg.File, uintptr(cfg.MaxSize))
 	default:
 		p.region, err = osmem.Reserve(uintptr(cfg.MaxSize))
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("heapwright: pool %s: file %s exists: read it with Open, or move it away: %w", p.name, cfg.File, fs.ErrExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("heapwright: pool %s: %w", p.name, err)
@@ -376,10 +381,10 @@ func (p *Pool) trusted(ref uint32) (node.Header, bool) {
 	return p.lay.Trusted(p.base, ref, p.end)
 }
 
-// prevSound checks the whole header of the node in front of a trusted one, of
-// which trusted has seen the size only. Nothing in it will be relied upon.
-func (p *Pool) prevSound(ref uint32, h node.Header) bool {
-	return p.lay.Slot == 0 || p.lay.Good(p.base, p.holder(ref, h))
+// besideSound checks more of what lies beside a trusted node than trusted does,
+// see node.Layout.Beside. Nothing of it will be relied upon.
+func (p *Pool) besideSound(ref uint32, h node.Header) bool {
+	return p.lay.Slot == 0 || p.lay.Beside(p.base, ref, p.end, h)
 }
 
 // put writes h as the control header of the node at ref, and its backup. What

@@ -83,6 +83,7 @@ func (p *Pool) describeFixed(n *heap.Node, h node.Header, c unsafe.Pointer) {
 	case node.Free, node.Quick:
 		n.State = heap.Free
 	case node.Bound:
+		n.State = heap.Used // the pool's own: it has no payload
 		return
 	default:
 		n.State = heap.Quarantined

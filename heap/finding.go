@@ -123,8 +123,11 @@ type Finding struct {
 	FirstFree Stack `json:"first_free,omitempty"`
 }
 
+// String returns Summary, so that a finding prints as a sentence.
+func (f Finding) String() string { return f.Summary() }
+
 // Summary returns the finding as one line without stacks.
-func (f *Finding) Summary() string {
+func (f Finding) Summary() string {
 	var b strings.Builder
 	b.WriteString(string(f.Kind))
 	if f.Op != "" {

@@ -293,7 +293,7 @@ func Into(s State) Change { return Change{low &^ (15 << 16), uint64(s) << 16} }
 
 // Turn is Trusted for a node that should be in the state from and size units
 // long, followed, if that is so, by PutStamped with the header changed; it
-// returns the header as it was. A used node's previous header is checked whole.
+// returns the header as it was. What lies beside a used node is checked too.
 // This is all that a small allocation or free does to memory, in one go because
 // the two halves share most of their work. The layout must have no more LRs than
 // a stamp.
@@ -326,7 +326,7 @@ func (l *Layout) Turn(base unsafe.Pointer, ref, end, size uint32, from State, to
 			d |= (load(unsafe.Add(b, 16)) ^ load(unsafe.Add(c, 16))) | (load(unsafe.Add(b, 24)) ^ load(unsafe.Add(c, 24)))
 			d |= (load(unsafe.Add(n, 16)) ^ load(unsafe.Add(p, 16))) | (load(unsafe.Add(n, 24)) ^ load(unsafe.Add(p, 24)))
 		}
-		if d != 0 || from == Used && !l.Good(base, holder) {
+		if d != 0 || from == Used && !l.Beside(base, ref, end, h) {
 			return h, false
 		}
 	}
@@ -342,20 +342,39 @@ func (l *Layout) Turn(base unsafe.Pointer, ref, end, size uint32, from State, to
 	return h, true
 }
 
-// Good reports whether the control header of the node at ref has the right
-// checksum: Check for those who do not want to know what it says.
-func (l *Layout) Good(base unsafe.Pointer, ref uint32) bool {
-	c := unsafe.Add(base, uintptr(ref)*Unit+l.Slot)
-	rest := load(unsafe.Add(c, 8))
-	x, y := load(c), rest&low|uint64(ref)<<32
+// Beside checks what lies on both sides of the used node at ref with the trusted
+// header h: the control header of the node in front of it, and the first thing
+// behind it, the backup that the next node begins with. An overflow of the node
+// hits that first, and while the node is still used its allocation is known.
+// Only for layouts with backups.
+func (l *Layout) Beside(base unsafe.Pointer, ref, end uint32, h Header) bool {
+	holder := end
+	if prev := h.Prev(); prev != 0 {
+		holder = ref - prev
+	}
+	next := ref + h.Size()
+	n := unsafe.Add(base, uintptr(next)*Unit)
+	after := uint32(HeadUnits) // whose header the end backs up
+	if next != end {
+		after = next + load32(unsafe.Add(n, l.Slot))
+	}
+	// Both checksums are computed side by side: written out, because this is
+	// part of every checked free.
+	b := unsafe.Add(base, uintptr(holder)*Unit+l.Slot)
+	nrest, brest := load(unsafe.Add(n, 8)), load(unsafe.Add(b, 8))
+	nx, ny := load(n), nrest&low|uint64(after)<<32
+	bx, by := load(b), brest&low|uint64(holder)<<32
 	if l.pairs > 1 {
-		x += load(unsafe.Add(c, 16)) * l.key[2]
-		y += load(unsafe.Add(c, 24)) * l.key[3]
+		nx += load(unsafe.Add(n, 16)) * l.key[2]
+		ny += load(unsafe.Add(n, 24)) * l.key[3]
+		bx += load(unsafe.Add(b, 16)) * l.key[2]
+		by += load(unsafe.Add(b, 24)) * l.key[3]
 		if l.pairs > 2 {
-			x, y = l.more(c, x, y)
+			nx, ny = l.more(n, nx, ny)
+			bx, by = l.more(b, bx, by)
 		}
 	}
-	return l.fold(x, y) == uint32(rest>>32)
+	return (l.fold(nx, ny)^uint32(nrest>>32))|(l.fold(bx, by)^uint32(brest>>32)) == 0
 }
 
 // more adds what lies beyond the first 32 bytes of the control header at c to

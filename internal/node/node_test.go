@@ -62,7 +62,7 @@ type arena struct {
 	l    Layout
 }
 
-const front0, first, second, end = 16, 20, 60, 200
+const front0, first, second, end = 16, 20, 60, 250
 
 func newArena(l Layout) *arena {
 	a := &arena{mem: make([]uint64, 2*300), l: l}
@@ -145,6 +145,7 @@ func TestTurn(t *testing.T) {
 			l.Put(a.base, first, end, Make(second-first, first-front0, Used, 1, 0))
 			l.Put(a.base, second, end, Make(third-second, second-first, Used, 2, 9))
 			l.Put(a.base, third, end, Make(20, third-second, Free, 0, 0))
+			l.Put(a.base, third+20, end, Make(20, 20, Used, 0, 0))
 			sound := append([]uint64(nil), a.mem...)
 			stamp := Stamp{7, 0x11111111, 0x22222222, 0x33333333}
 			try := func() bool {
@@ -157,7 +158,7 @@ func TestTurn(t *testing.T) {
 
 			places := [][]byte{a.ctrl(second)}
 			if backup { // the other witnesses and the neighbours
-				places = append(places, a.slot(first), a.slot(second), a.ctrl(third), a.ctrl(first))
+				places = append(places, a.slot(first), a.slot(second), a.ctrl(third), a.ctrl(first), a.slot(third))
 			}
 			for i, p := range places {
 				for bit := range len(p) * 8 {
