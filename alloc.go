@@ -82,8 +82,11 @@ func (p *Pool) allocate(n int, o Options) (unsafe.Pointer, error) {
 			if invariants {
 				p.checkInvariants()
 			}
+			if o.Zero {
+				p.zeroing.Add(1)
+			}
 			p.mu.Unlock()
-			return handOut(p.data(ref), n, o.Zero), nil
+			return p.handOut(ref, n, o.Zero), nil
 		}
 	}
 	t, err := p.take(n, units, o.Align)
@@ -100,13 +103,19 @@ func (p *Pool) allocate(n int, o Options) (unsafe.Pointer, error) {
 	if invariants {
 		p.checkInvariants()
 	}
+	if o.Zero {
+		p.zeroing.Add(1)
+	}
 	p.unlock()
-	return handOut(p.data(t.ref), n, o.Zero), nil
+	return p.handOut(t.ref, n, o.Zero), nil
 }
 
-func handOut(ptr unsafe.Pointer, n int, zero bool) unsafe.Pointer {
+// handOut returns the payload of a node, zeroed without holding the lock.
+func (p *Pool) handOut(ref uint32, n int, zero bool) unsafe.Pointer {
+	ptr := p.data(ref)
 	if zero {
 		clear(unsafe.Slice((*byte)(ptr), n))
+		p.zeroing.Done()
 	}
 	return ptr
 }
@@ -156,6 +165,9 @@ func (p *Pool) take(n int, units uint32, align int) (taken, error) {
 	}
 	if p.cfg.IntegrityCheck {
 		p.heal("alloc")
+		if p.panicking() {
+			return taken{}, ErrDamaged
+		}
 	}
 	for range tries {
 		var t taken
@@ -172,6 +184,9 @@ func (p *Pool) take(n int, units uint32, align int) (taken, error) {
 			return taken{}, p.exhausted(n, err)
 		}
 		p.heal("alloc")
+		if p.panicking() {
+			break
+		}
 	}
 	return taken{}, ErrDamaged
 }
@@ -257,9 +272,12 @@ func (p *Pool) carve(slot bestfit.Slot, lead, units uint32) (taken, error) {
 	if !ok || h.State() != node.Free || h.Size() != size || *p.note(ref) != slot || !p.besideSound(ref, h) {
 		return taken{}, errSuspect
 	}
-	dirty := p.removeFree(slot)
 	after := ref + size
-	ah := node.Read(p.ctrl(after))
+	ah, ok := p.inspect(after) // its link will change
+	if !ok {
+		return taken{}, errSuspect
+	}
+	dirty := p.removeFree(slot)
 	t := taken{ref + lead, size - lead, h.Prev()}
 	if lead != 0 {
 		// Both pieces of a free node keep the stack of its free.

@@ -41,8 +41,9 @@ type Policy uint8
 const (
 	// Report delivers findings to Config.OnFinding and goes on.
 	Report Policy = iota
-	// Panic delivers a finding and then panics with it (a heap.Finding). The
-	// pool has been repaired by then and can still be used by whoever recovers.
+	// Panic delivers the findings and then panics with the first (a
+	// heap.Finding). The operation that noticed is not carried out; the pool
+	// has been repaired by then and can still be used by whoever recovers.
 	Panic
 )
 

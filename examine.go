@@ -3,6 +3,7 @@ package heapwright
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/heapwright/heapwright/heap"
@@ -70,7 +71,9 @@ func (p *Pool) examine(op string) *examination {
 			freeNodes++
 			if f, ok := p.explainFree(s); ok && !p.readOnly {
 				e.totals = true
-				add(f)
+				if mine == nil || f.Kind != heap.FreeDamaged { // else the same overwrite
+					add(f)
+				}
 			}
 		}
 		return true
@@ -85,12 +88,12 @@ func (p *Pool) examine(op string) *examination {
 			Detail: fmt.Sprintf("the free structures hold %d nodes, the pool has %d free ones", have, freeNodes),
 		})
 	}
-	if nodes, _ := p.totals(); used != uint64(p.used()) || usedNodes != uint64(nodes) {
+	if used != uint64(p.used()) || usedNodes != uint64(p.usedNodes) {
 		e.totals = true
 		add(heap.Finding{
 			Kind: heap.TotalsWrong, Recovered: true,
 			Detail: fmt.Sprintf("the totals say %d used nodes with %d bytes, a recount gives %d with %d",
-				nodes, uint64(p.used())*node.Unit, usedNodes, used*node.Unit),
+				p.usedNodes, uint64(p.used())*node.Unit, usedNodes, used*node.Unit),
 		})
 	}
 	return e
@@ -121,7 +124,7 @@ func (p *Pool) explainFree(s *seen) (heap.Finding, bool) {
 	f.Span = p.span(at, unsafe.Sizeof(*note))
 	f.Reach = p.pattern(at, at+unsafe.Sizeof(*note), (uintptr(s.ref)+uintptr(s.size))*node.Unit)
 	f.Culprit = f.Subject
-	f.CulpritReason = "its memory was written to after it was freed; the stack is that of the free"
+	f.CulpritReason = "its memory was written to after it was freed"
 	return f, true
 }
 
@@ -138,7 +141,7 @@ func (p *Pool) explain(s, before, beforeThat *seen, victim *heap.Finding) (heap.
 		}
 		p.explainLost(&f, s)
 		f.Previous = p.nodeOf(before)
-		p.blame(&f, f.Previous, victim, "the node in front of a damaged header overflowed more often than not")
+		p.blame(&f, f.Previous, victim, "it lies in front of the damage; without a good copy more cannot be told")
 	case !s.headerOK:
 		f.Kind = heap.HeaderDamaged
 		p.explainHeader(&f, s, before, victim)
@@ -235,16 +238,21 @@ func (p *Pool) explainLost(f *heap.Finding, s *seen) {
 	case s.exact:
 		f.Detail = fmt.Sprintf("%d bytes, up to the next node, are withdrawn", uint64(s.size)*node.Unit)
 	default:
-		f.Detail = fmt.Sprintf("%d bytes, up to the next header that is good, are withdrawn; they held more than one node", uint64(s.size)*node.Unit)
+		f.Detail = fmt.Sprintf("%d bytes, up to the next header that is good, are withdrawn; they may have held several nodes", uint64(s.size)*node.Unit)
 	}
 }
+
+const inBetween = "the nodes in between were overwritten too: "
 
 // blame names the culprit, who is not the node in front if that is a victim of
 // the same overwrite.
 func (p *Pool) blame(f *heap.Finding, n *heap.Node, victim *heap.Finding, reason string) {
 	if victim != nil && victim.Culprit != nil {
 		f.Culprit = victim.Culprit
-		f.CulpritReason = "the node in between was overwritten too: " + victim.CulpritReason
+		f.CulpritReason = victim.CulpritReason
+		if !strings.HasPrefix(f.CulpritReason, inBetween) {
+			f.CulpritReason = inBetween + f.CulpritReason
+		}
 		return
 	}
 	if n == nil || n.Payload == 0 {
@@ -271,6 +279,7 @@ func differing(a, b unsafe.Pointer, n uintptr) (first, last uintptr) {
 // pattern describes the overwriting bytes in [from, to) of the pool, and how
 // far they go on up to limit.
 func (p *Pool) pattern(from, to, limit uintptr) string {
+	limit = max(limit, to)
 	b := unsafe.Slice((*byte)(unsafe.Add(p.base, from)), limit-from)
 	n := int(to - from)
 	run := 1

@@ -58,9 +58,9 @@ func (p *Pool) mend(s *seen) {
 func (p *Pool) rebuild() {
 	p.set.Reset()
 	p.quick.Reset()
-	p.inUse, p.quarantined, p.dirty = p.overhead(), 0, 0
+	p.inUse, p.quarantined, p.usedNodes, p.payload, p.dirty = p.overhead(), 0, 0, 0, 0
 	for i := range p.owners {
-		p.owners[i].units, p.owners[i].nodes, p.owners[i].payload = 0, 0, 0
+		p.owners[i].units, p.owners[i].nodes = 0, 0
 	}
 	most := p.waterline
 	for at := front; at != p.end; {
@@ -123,9 +123,6 @@ func (p *Pool) Check(report func(heap.Finding)) (findings int, err error) {
 	return len(e.findings), nil
 }
 
-// pendingFinding waits until the lock is released.
-type pendingFinding = heap.Finding
-
 // report queues a finding for delivery by unlock.
 func (p *Pool) report(f heap.Finding) {
 	f.Stack = callerStack()
@@ -157,6 +154,10 @@ func (p *Pool) unlockAndDeliver() {
 	}
 }
 
+// panicking reports whether unlock will panic, so that the operation must not
+// be carried out: its result would be lost.
+func (p *Pool) panicking() bool { return p.cfg.Policy == Panic && p.pending != nil }
+
 // span is a range of the pool as addresses.
 func (p *Pool) span(off, n uintptr) heap.Span {
 	at := heap.Addr(p.origin + uint64(off))
@@ -176,7 +177,9 @@ func (p *Pool) nodeOf(s *seen) *heap.Node {
 	n := &heap.Node{Addr: p.addr(s.ref), Total: uint64(s.size) * node.Unit, State: heap.Quarantined}
 	c := p.evidence(s)
 	if c == nil {
-		n.Payload = n.Addr + heap.Addr(p.lay.Head)
+		if s.ref != front && s.ref != p.end {
+			n.Payload = n.Addr + heap.Addr(p.lay.Head)
+		}
 		return n
 	}
 	p.describeNode(n, s.h, c)

@@ -46,8 +46,8 @@ func (p *Pool) checkInvariants() {
 		}
 		return true
 	})
-	if _, have := p.totals(); payload != have {
-		wrong = append(wrong, fmt.Sprintf("payload %d, recounted %d", have, payload))
+	if payload != p.payload {
+		wrong = append(wrong, fmt.Sprintf("payload %d, recounted %d", p.payload, payload))
 	}
 	if quarantined != p.quarantined {
 		wrong = append(wrong, fmt.Sprintf("quarantined %d units, recounted %d", p.quarantined, quarantined))

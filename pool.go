@@ -35,14 +35,17 @@ type Pool struct {
 	quick bestfit.Quick
 	set   bestfit.Set
 
-	inUse       uint32        // units that are not free: used nodes, quarantined ones and the overhead
-	quarantined uint32        // units in quarantined nodes
-	waterline   uint32        // highest inUse so far
+	inUse       uint32 // units that are not free: used nodes, quarantined ones and the overhead
+	quarantined uint32 // units in quarantined nodes
+	waterline   uint32 // highest inUse so far
+	usedNodes   int
+	payload     uint64        // bytes asked for in used nodes
 	owners      []ownerTotals // owner 0 is always there
 
 	scratch []swallowed
-	dirty   uint64 // units in large free nodes whose pages the system has not got back
-	pending []pendingFinding
+	dirty   uint64         // units in large free nodes whose pages the system has not got back
+	pending []heap.Finding // to be delivered when the lock is released
+	zeroing sync.WaitGroup // nodes being zeroed without the lock
 
 	region   *osmem.Region
 	reserved uintptr // bytes of address space
@@ -258,7 +261,9 @@ func open(region *osmem.Region, path string, cfg Config) (*Pool, error) {
 	p.created = time.Unix(0, info.Created)
 	p.anchor = uintptr(info.Anchor)
 	p.foreign = info.Text != callers.TextID()
-	if uintptr(info.End)+uintptr(p.lay.HeadU) > region.Size()/node.Unit || info.End < front+p.lay.HeadU {
+	first := front + p.lay.HeadU
+	if uint64(info.End)+uint64(p.lay.HeadU) > uint64(region.Size())/node.Unit || int64(info.End) > maxPool/node.Unit ||
+		info.End < first+p.lay.MinU {
 		return nil, fmt.Errorf("heapwright: open pool: %s: the pool head speaks of %d bytes, the file has %d", path, uint64(info.End)*node.Unit, region.Size())
 	}
 	p.setEnd(info.End)
@@ -309,7 +314,7 @@ func (p *Pool) Close() error {
 		return ErrClosed
 	}
 	var left error
-	if nodes, _ := p.totals(); nodes > 0 && !p.readOnly {
+	if p.usedNodes > 0 && !p.readOnly {
 		e := &UsedNodesError{Pool: p.name}
 		e.Nodes = p.snapshot().Nodes
 		for i := range e.Nodes {
@@ -324,6 +329,7 @@ func (p *Pool) Close() error {
 	p.mu.Unlock()
 
 	unregister(p)
+	p.zeroing.Wait()
 	if p.cfg.LeakCheck && !p.readOnly {
 		stopClock()
 	}

@@ -34,6 +34,12 @@ func (p *Pool) reallocate(ptr unsafe.Pointer, n int) (unsafe.Pointer, error) {
 		callers.Record(&stamp[1], min(p.lay.LRs, node.StampLRs), p.omit)
 	}
 	p.mu.Lock()
+	if p.cfg.IntegrityCheck && p.limit != 0 {
+		p.heal("realloc")
+		if p.panicking() {
+			p.unlock()
+		}
+	}
 	ref, h, ok := p.owned(ptr)
 	if ok {
 		ok = p.gatherAll(ref, h)
@@ -43,7 +49,10 @@ func (p *Pool) reallocate(ptr unsafe.Pointer, n int) (unsafe.Pointer, error) {
 			p.unlock()
 			return nil, err
 		}
-		p.gatherAll(ref, h) // it has just been found sound
+		if !p.gatherAll(ref, h) { // claim has just found everything sound
+			p.unlock()
+			return nil, ErrDamaged
+		}
 	}
 	old := p.payloadOf(h)
 	got, inPlace := p.resize(ref, h, units)

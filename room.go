@@ -43,19 +43,23 @@ func (p *Pool) makeRoom(units uint32) error {
 //	before   [last node][end]
 //	after    [last node][free node, from the old end on][end]
 func (p *Pool) grow(units uint32) error {
-	have := p.size()
-	most := uint64(p.reserved) / node.Unit * node.Unit
-	if p.cfg.Region != nil || p.cfg.File != "" || have+uint64(units)*node.Unit > most {
+	if p.cfg.Region != nil || p.cfg.File != "" {
 		return errFull
 	}
-	page := uint64(osmem.PageSize())
-	want := max(uint64(units)*node.Unit, min(have/4, growMost), growStep)
-	want = min((want+page-1)/page*page, most-have)
-
 	at := p.end
 	h, ok := p.inspect(at)
 	if !ok || !p.gatherBefore(at, h) {
 		return errSuspect
+	}
+	for _, s := range p.scratch { // what is free at the end counts
+		units -= min(units, s.size)
+	}
+	have, most := p.size(), uint64(p.reserved)/node.Unit*node.Unit
+	page := uint64(osmem.PageSize())
+	want := max(uint64(units)*node.Unit, min(have/4, growMost), growStep)
+	want = min((want+page-1)/page*page, most-have)
+	if want < uint64(units)*node.Unit || want < uint64(p.lay.MinU)*node.Unit {
+		return errFull
 	}
 	if err := p.region.Commit(uintptr(have), uintptr(want)); err != nil {
 		return fmt.Errorf("commit %d bytes: %w", want, err)

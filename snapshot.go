@@ -27,12 +27,11 @@ func (p *Pool) Snapshot() (*heap.Snapshot, error) {
 }
 
 func (p *Pool) snapshot() *heap.Snapshot {
-	nodes, _ := p.totals()
 	s := &heap.Snapshot{
 		Source: "pool " + p.name,
 		Pool:   p.name,
 		Time:   time.Now(),
-		Nodes:  make([]heap.Node, 0, nodes),
+		Nodes:  make([]heap.Node, 0, p.usedNodes),
 		Owners: map[heap.Owner]string{},
 		Stats:  p.stats().Stats,
 	}
@@ -48,7 +47,7 @@ func (p *Pool) snapshot() *heap.Snapshot {
 		}
 	}
 	// One array serves all stacks.
-	stacks := make([]heap.Addr, 0, nodes*p.lay.LRs)
+	stacks := make([]heap.Addr, 0, p.usedNodes*p.lay.LRs)
 	var ranges, bytes uint64
 	p.survey(func(n *seen) bool {
 		switch {

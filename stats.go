@@ -24,7 +24,6 @@ type ownerTotals struct {
 	name        string
 	units, most uint32
 	nodes       uint32
-	payload     uint64
 }
 
 // Stats are the totals of a pool.
@@ -35,8 +34,7 @@ type Stats struct {
 	MaxSize     uint64 // bytes the pool may grow to
 }
 
-// Stats returns the totals of the pool, in constant time (but for the number of
-// owners). Used includes node
+// Stats returns the totals of the pool, in constant time. Used includes node
 // headers, the pool head and quarantined memory, so that Used + Free = Size.
 // LargestFree is the length of a node, its header included; freed nodes that
 // are yet to be coalesced count as nodes of their own. The totals of a closed
@@ -51,9 +49,8 @@ func (p *Pool) Stats() Stats {
 }
 
 func (p *Pool) stats() Stats {
-	nodes, payload := p.totals()
 	s := Stats{
-		Payload:     payload,
+		Payload:     p.payload,
 		Quarantined: uint64(p.quarantined) * node.Unit,
 		MaxSize:     uint64(p.reserved) / node.Unit * node.Unit,
 	}
@@ -64,7 +61,7 @@ func (p *Pool) stats() Stats {
 	s.Used = uint64(p.inUse) * node.Unit
 	s.Free = s.Size - s.Used
 	s.LargestFree = uint64(p.largestFree()) * node.Unit
-	s.UsedNodes = uint64(nodes)
+	s.UsedNodes = uint64(p.usedNodes)
 	s.FreeNodes = uint64(p.set.Len() + p.quick.Len())
 	s.Waterline = uint64(p.waterline) * node.Unit
 	return s
@@ -84,9 +81,10 @@ func (p *Pool) used() uint32 { return p.inUse - p.quarantined - p.overhead() }
 func (p *Pool) charge(size uint32, n int, o Owner) {
 	p.inUse += size
 	p.waterline = max(p.waterline, p.inUse)
+	p.usedNodes++
+	p.payload += uint64(n)
 	t := &p.owners[o]
 	t.nodes++
-	t.payload += uint64(n)
 	t.units += size
 	t.most = max(t.most, t.units)
 }
@@ -94,9 +92,10 @@ func (p *Pool) charge(size uint32, n int, o Owner) {
 // discharge takes a used node out of the totals.
 func (p *Pool) discharge(h node.Header) {
 	p.inUse -= h.Size()
+	p.usedNodes--
+	p.payload -= uint64(p.payloadOf(h))
 	t := &p.owners[h.Owner()]
 	t.nodes--
-	t.payload -= uint64(p.payloadOf(h))
 	t.units -= h.Size()
 }
 
@@ -110,15 +109,6 @@ func (p *Pool) meet(o Owner) {
 	if int(o) >= len(p.owners) {
 		p.owners = append(p.owners, make([]ownerTotals, int(o)+1-len(p.owners))...)
 	}
-}
-
-// totals sums up over the owners.
-func (p *Pool) totals() (nodes int, payload uint64) {
-	for i := range p.owners {
-		nodes += int(p.owners[i].nodes)
-		payload += p.owners[i].payload
-	}
-	return nodes, payload
 }
 
 // NameOwner gives an owner a name for listings and statistics.

@@ -76,8 +76,12 @@ func (p *Pool) look(ref, prev, holder uint32) seen {
 		case !s.backupOK:
 		case !s.headerOK:
 			h = b
-		default:
-			s.differ = !p.lay.Same(p.ctrl(ref), p.slot(holder))
+		case !p.lay.Same(p.ctrl(ref), p.slot(holder)):
+			// One of them is from another time. The next node knows which.
+			s.differ = true
+			if p.confirmed(ref, b) && !p.confirmed(ref, h) {
+				h, s.headerOK, s.differ = b, false, false
+			}
 		}
 	}
 	if s.headerOK || s.backupOK && p.lay.Slot != 0 {
@@ -90,6 +94,17 @@ func (p *Pool) look(ref, prev, holder uint32) seen {
 	return s
 }
 
+// confirmed reports whether the node behind the one at ref with header h agrees
+// about where that ends.
+func (p *Pool) confirmed(ref uint32, h node.Header) bool {
+	if ref == p.end {
+		return true
+	}
+	next := ref + h.Size()
+	n, ok := p.lay.Check(p.ctrl(next), next)
+	return ok && n.Prev() == h.Size() && p.plausible(next, n)
+}
+
 // plausible reports whether a header with a right checksum makes sense. Only
 // a header that the pool itself wrote for another life of this place can fail.
 func (p *Pool) plausible(ref uint32, h node.Header) bool {
@@ -100,7 +115,20 @@ func (p *Pool) plausible(ref uint32, h node.Header) bool {
 	case bound:
 		return h.Size() == p.lay.HeadU
 	}
-	return h.Size() >= p.lay.MinU && uint64(ref)+uint64(h.Size()) <= uint64(p.end)
+	if h.State() == node.Used && uintptr(h.Slack()) >= uintptr(h.Size())*node.Unit-p.lay.Head {
+		return false
+	}
+	return p.fits(ref, h.Size())
+}
+
+// fits reports whether there can be a node of that size at ref: what is left up
+// to the end must be nothing or enough for a node.
+func (p *Pool) fits(ref, size uint32) bool {
+	if size < p.lay.MinU || uint64(ref)+uint64(size) > uint64(p.end) {
+		return false
+	}
+	rest := p.end - (ref + size)
+	return rest == 0 || rest >= p.lay.MinU
 }
 
 // extent infers how long the lost node at ref is, and whether that is certain.
@@ -116,7 +144,7 @@ func (p *Pool) extent(ref uint32) (size uint32, exact bool) {
 	// where that lies, and whose checksum tells whether that is true.
 	if p.lay.Slot != 0 {
 		b := node.Read(p.slot(ref))
-		if n := b.Prev(); n >= p.lay.MinU && uint64(ref)+uint64(n) <= uint64(p.end) {
+		if n := b.Prev(); p.fits(ref, n) {
 			if _, ok := p.lay.Check(p.slot(ref), ref+n); ok {
 				return n, true
 			}
@@ -125,7 +153,7 @@ func (p *Pool) extent(ref uint32) (size uint32, exact bool) {
 	// Otherwise the next header that is good: if it points back here, this
 	// node ends there; if it does not, more than one node is lost. Traces of
 	// former nodes are marked dead, so a good header is the head of a node.
-	for at := ref + p.lay.MinU; at < p.end; at++ {
+	for at := ref + p.lay.MinU; at+p.lay.MinU <= p.end; at++ {
 		if h, ok := p.lay.Check(p.ctrl(at), at); ok && p.plausible(at, h) {
 			return at - ref, h.Prev() == at-ref
 		}

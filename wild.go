@@ -21,6 +21,9 @@ func (p *Pool) claim(op string, ptr unsafe.Pointer) (uint32, node.Header, error)
 	for range tries {
 		if uintptr(ptr)-uintptr(p.base) < p.limit {
 			p.heal(op)
+			if p.panicking() {
+				return 0, node.Header{}, ErrDamaged
+			}
 		}
 		if ref, h, ok := p.owned(ptr); ok {
 			if p.gather(ref, h) {
@@ -82,7 +85,10 @@ func (p *Pool) explainPointer(ptr unsafe.Pointer) heap.Finding {
 			f.Kind, f.Detail = heap.Unaligned, "it points into a free node; no payload starts at such an address"
 		default:
 			f.Kind, f.FirstFree = heap.InsideFree, n.Stack
-			f.Detail = "it points into a free node: freed before and reused since, or never a payload; the stack is that of the last free there"
+			f.Detail = "it points into a free node: freed before, its trace lost, or never a payload"
+			if n.Stack != nil {
+				f.Detail += "; the stack is that of a free which made this node"
+			}
 		}
 	default:
 		f.Kind, f.Detail = heap.InQuarantine, "it points into memory that was withdrawn after damage; nothing needs to be done"
