@@ -20,14 +20,15 @@ func WriteFinding(w io.Writer, f *heap.Finding, sym heap.Symbolizer, around *hea
 	wrap(b, clean(f.Summary()), "  ")
 	b.fields(f.Fields)
 	if f.Span.Len() > 0 || f.Reach != "" {
-		b.item("overwritten")
+		text := ""
 		if n := f.Span.Len(); n > 0 {
-			fmt.Fprintf(b, "%s from %s on", plural(int(n), "byte"), f.Span.Start)
+			text = fmt.Sprintf("%s from %s on", plural(int(n), "byte"), f.Span.Start)
 			if f.Reach != "" {
-				b.WriteString(": ")
+				text += ": "
 			}
 		}
-		b.WriteString(clean(f.Reach) + "\n")
+		b.item("overwritten")
+		wrapAt(b, itemColumn, text+clean(f.Reach), strings.Repeat(" ", itemColumn))
 	}
 	b.node("node", f.Subject)
 	if p, c := f.Previous, f.Culprit; p != nil && (c == nil || p.Addr != c.Addr) {
@@ -49,6 +50,9 @@ type findingText struct {
 	sym    heap.Symbolizer
 	around *heap.Snapshot
 }
+
+// itemColumn is where what item names begins.
+const itemColumn = 18
 
 func (b *findingText) item(name string) { fmt.Fprintf(b, "  %-14s  ", name) }
 
@@ -114,7 +118,7 @@ func (b *findingText) stack(name string, s heap.Stack, most int) {
 		return
 	}
 	var lines strings.Builder
-	writeStack(&lines, strings.Repeat(" ", 18), b.sym, s, most)
+	writeStack(&lines, strings.Repeat(" ", itemColumn), b.sym, s, most)
 	b.item(name)
 	b.WriteString(strings.TrimLeft(lines.String(), " "))
 }

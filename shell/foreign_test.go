@@ -104,3 +104,16 @@ func TestPoolOfThisBuild(t *testing.T) {
 		t.Errorf("a pool of this build is shown as\n%s", out)
 	}
 }
+
+// The ticks of a pool that is only read are not this process's.
+func TestVerboseWithoutAges(t *testing.T) {
+	s := shell.New(shell.Config{Pool: openPool(t, poolFile(t, false))})
+	var out strings.Builder
+	if err := s.Exec("memused -v", &out); err != nil {
+		t.Fatal(err)
+	}
+	title, _, _ := strings.Cut(out.String(), "\n")
+	if !strings.Contains(title, "size") || strings.Contains(title, "age ") {
+		t.Errorf("title %q, want one without ages", title)
+	}
+}

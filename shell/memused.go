@@ -102,7 +102,12 @@ func (c *call) verbose(snap *heap.Snapshot, nodes []heap.Node) {
 		}
 	}
 	// Who allocated it goes to a line of its own where it would not fit.
-	columns := 2*(addr+2) + len("      size      age  ")
+	columns := 2*(addr+2) + len("      size  ")
+	// The clock of a pool that another process wrote says nothing here.
+	aged := !c.pool.ReadOnly() || slices.ContainsFunc(nodes, func(n heap.Node) bool { return bornAgo(&n, snap) != "" })
+	if aged {
+		columns += len("    age  ")
+	}
 	if owned > 0 {
 		columns += owned + 2
 	}
@@ -110,7 +115,10 @@ func (c *call) verbose(snap *heap.Snapshot, nodes []heap.Node) {
 	if c.width > 0 && c.width < columns+50 {
 		between = "\n    "
 	}
-	c.printf("%-*s  %-*s  %8s  %7s  ", addr, "node", addr, "payload", "size", "age")
+	c.printf("%-*s  %-*s  %8s  ", addr, "node", addr, "payload", "size")
+	if aged {
+		c.printf("%7s  ", "age")
+	}
 	if owned > 0 {
 		c.printf("%-*s  ", owned, "owner")
 	}
@@ -118,7 +126,10 @@ func (c *call) verbose(snap *heap.Snapshot, nodes []heap.Node) {
 	by := map[heap.Addr]string{}
 	for i := range nodes {
 		n := &nodes[i]
-		c.printf("%-*s  %-*s  %8d  %7s  ", addr, n.Addr, addr, n.Payload, n.Size, bornAgo(n, snap))
+		c.printf("%-*s  %-*s  %8d  ", addr, n.Addr, addr, n.Payload, n.Size)
+		if aged {
+			c.printf("%7s  ", bornAgo(n, snap))
+		}
 		if owned > 0 {
 			c.printf("%-*s  ", owned, clean(snap.OwnerName(n.Owner)))
 		}

@@ -109,9 +109,11 @@ func writeStack(w io.Writer, indent string, sym heap.Symbolizer, s heap.Stack, m
 }
 
 // wrap writes text broken at blanks to 78 columns, further lines indented.
-func wrap(w io.Writer, text, indent string) {
+func wrap(w io.Writer, text, indent string) { wrapAt(w, 0, text, indent) }
+
+// wrapAt is wrap for text that begins in a column.
+func wrapAt(w io.Writer, column int, text, indent string) {
 	const width = 78
-	column := 0
 	for i, word := range strings.Fields(text) {
 		n := utf8.RuneCountInString(word)
 		switch {

@@ -1,6 +1,7 @@
 package shell_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/heapwright/heapwright/heap"
@@ -33,5 +34,24 @@ func TestShort(t *testing.T) {
 		if got := shell.Short(f).String(); got != c.want {
 			t.Errorf("%s (%s) is shortened to %s, want %s", c.function, c.file, got, c.want)
 		}
+	}
+}
+
+func TestFindingFits(t *testing.T) {
+	f := heap.Finding{
+		Span:  heap.Span{Start: 0x7f2c5a001100, End: 0x7f2c5a001140},
+		Reach: "the header of the node behind it and 31 times more behind it, up to the end of the payload of the last one",
+	}
+	var out strings.Builder
+	if err := shell.WriteFinding(&out, &f, shell.Process, nil); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 80 {
+			t.Errorf("%d columns: %q", len(line), line)
+		}
+	}
+	if want := "\n" + strings.Repeat(" ", 18); !strings.Contains(out.String(), "overwritten     64 bytes") || !strings.Contains(out.String(), want) {
+		t.Errorf("%q", out.String())
 	}
 }
