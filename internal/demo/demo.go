@@ -128,10 +128,13 @@ func (d *Demo) leakTour(ctx context.Context) error {
 		return err
 	}
 	filling := d.cache.Len() > full+full/20
-	if filling {
-		d.out.say("%d operations later it has %d entries instead of %d: it is still filling up.", d.work.ops-from, d.cache.Len(), full)
-	} else {
-		d.out.say("%d operations later it has %d entries, as before. Has the pool grown?", d.work.ops-from, d.cache.Len())
+	switch done := d.work.ops - from; {
+	case ctx.Err() != nil:
+		d.out.say("It was stopped early, %d operations later, with %d entries.", done, d.cache.Len())
+	case filling:
+		d.out.say("%d operations later it has %d entries instead of %d: it is still filling up.", done, d.cache.Len(), full)
+	default:
+		d.out.say("%d operations later it has %d entries, as before. Has the pool grown?", done, d.cache.Len())
 	}
 	now, err := d.pool.Snapshot()
 	if err != nil {
