@@ -178,6 +178,9 @@ func liteosFragment(line []byte) bool {
 	return true
 }
 
+// liteosReport is in front of each line that LiteOS reports an error with.
+var liteosReport = []byte("[ERR]")
+
 var liteosBoot = [][]byte{
 	[]byte("Hello Huawei LiteOS"),
 	[]byte("LiteOS Kernel Version"),

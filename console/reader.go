@@ -53,6 +53,7 @@ type Reader struct {
 	restarted []string
 	strays    int // rows outside every listing
 	strayAt   int // line of the first of them
+	reports   int // lines of reports in front of the first listing
 	stats     Stats
 	notes     []string
 	unsaid    int // notes beyond maxNotes
@@ -85,6 +86,9 @@ type NoListingError struct {
 	Lines  int    // read
 	Kind   string // FileELF and so on if the log does not look like text; else empty
 	Strays int    // rows of listings whose header the log lacks
+	// Reports counts the lines of what the device reported itself about a
+	// damaged heap.
+	Reports int
 }
 
 // Error says what was looked for.
@@ -102,6 +106,9 @@ func (e *NoListingError) Error() string {
 	s := fmt.Sprintf("%s: no heap listing in %s: looked for %s", e.Name, plural(e.Lines, "line"), strings.Join(looked, ", "))
 	if e.Strays > 0 {
 		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plural(e.Strays, "row"))
+	}
+	if e.Reports > 0 {
+		s += fmt.Sprintf("; there are %s of LiteOS [ERR] reports, but only memused listings are read so far", plural(e.Reports, "line"))
 	}
 	return s
 }
@@ -299,6 +306,9 @@ func (r *Reader) header(line []byte) bool {
 
 // outside looks at a line that belongs to no listing.
 func (r *Reader) outside(line []byte) {
+	if r.listed == 0 && bytes.Contains(line, liteosReport) {
+		r.reports++
+	}
 	for _, d := range dialects {
 		if pool, ok := d.pool(line); ok {
 			r.pool, r.poolLine = pool, r.lines.line
@@ -351,7 +361,7 @@ func (r *Reader) end(err error) {
 	case failed:
 		r.err = fmt.Errorf("%s:%d: %w", r.name, r.lines.line, err)
 	case r.listed == 0:
-		r.err = &NoListingError{Name: r.name, Lines: r.lines.line, Kind: binaryKind(r.head), Strays: r.strays}
+		r.err = &NoListingError{Name: r.name, Lines: r.lines.line, Kind: binaryKind(r.head), Strays: r.strays, Reports: r.reports}
 	}
 }
 
