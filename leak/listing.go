@@ -15,6 +15,7 @@ package leak
 
 import (
 	"iter"
+	"time"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -78,7 +79,8 @@ func (l Listing) pool(name string) *heap.Snapshot {
 type Info struct {
 	Label, Source, Pool, Partial string // as in heap.Snapshot
 
-	Nodes int // used ones
+	Time  time.Time // zero: unknown
+	Nodes int       // used ones
 }
 
 func info(s *heap.Snapshot) Info {
@@ -88,7 +90,7 @@ func info(s *heap.Snapshot) Info {
 			n++
 		}
 	}
-	return Info{s.Label, s.Source, s.Pool, s.Partial, n}
+	return Info{s.Label, s.Source, s.Pool, s.Partial, s.Time, n}
 }
 
 func infos(l Listing) []Info {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/heapwright/heapwright/leak"
 )
@@ -13,6 +14,11 @@ import (
 // by call site, with the change in bytes where the source tells sizes.
 func DiffText(w io.Writer, d *leak.Diff, notes []string, o Options) error {
 	t := newText(w, o)
+	notes = append(diffNotes(d), notes...)
+	if d.Partial() {
+		t.paragraph("Not both listings are complete: the notes below say what that means.", 0)
+		t.WriteByte('\n')
+	}
 	appeared, gone := fmt.Sprintf("%d appeared", d.New), fmt.Sprintf("%d disappeared", d.Gone)
 	if d.Sized && d.New > 0 {
 		appeared += fmt.Sprintf(" (%d bytes)", d.NewBytes)
@@ -51,7 +57,7 @@ func DiffText(w io.Writer, d *leak.Diff, notes []string, o Options) error {
 	if rest := len(d.Changes) - n; rest > 0 {
 		t.printf("%s not shown%s\n", plural(rest, "changed call site"), o.hint())
 	}
-	t.notes(append(diffNotes(d), notes...))
+	t.notes(notes)
 	return t.Flush()
 }
 
@@ -59,7 +65,27 @@ func side(l []leak.Info) string {
 	if len(l) == 0 {
 		return "nothing"
 	}
-	return fmt.Sprintf("%s (%s, %s)", l[0].Label, l[0].Source, plural(nodes(l), "node"))
+	return origin(l[0], plural(nodes(l), "node"))
+}
+
+// origin names a snapshot by its label, else by its time, else by its source,
+// with what else is known of it in parentheses.
+func origin(in leak.Info, more string) string {
+	name, rest := in.Label, []string{in.Source, more}
+	switch {
+	case name != "":
+	case !in.Time.IsZero():
+		name = in.Time.Format("15:04:05")
+	case in.Source != "":
+		name, rest = in.Source, []string{more}
+	default:
+		name = "unnamed"
+	}
+	rest = slices.DeleteFunc(rest, func(s string) bool { return s == "" })
+	if len(rest) == 0 {
+		return name
+	}
+	return name + " (" + strings.Join(rest, ", ") + ")"
 }
 
 func diffNotes(d *leak.Diff) []string {

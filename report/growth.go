@@ -18,11 +18,19 @@ const maxColumns = 10
 // always with the compared ones. A single listing is written as GroupsText
 // does it.
 func GrowthText(w io.Writer, g *leak.Growth, notes []string, o Options) error {
-	notes = append(GrowthNotes(g), notes...)
-	if len(g.Listings) < 2 || len(g.Pools) == 0 {
-		return groups(w, g, notes, o)
-	}
 	t := newText(w, o)
+	if g.Conclusive() {
+		notes = append(GrowthNotes(g), notes...)
+	} else {
+		for _, s := range tooFew(g) {
+			t.paragraph(clean(sentence(s)), 0)
+			t.WriteByte('\n')
+		}
+		notes = append(partialGrowth(g), notes...)
+	}
+	if len(g.Listings) < 2 || len(g.Pools) == 0 {
+		return t.groups(g, notes)
+	}
 	grown := 0
 	for grown < len(g.Sites) && g.Sites[grown].Growth > 0 {
 		grown++
@@ -57,10 +65,12 @@ func GrowthText(w io.Writer, g *leak.Growth, notes []string, o Options) error {
 	switch rest := len(g.Sites) - n; {
 	case n < grown:
 		t.printf("%s grew, %d did not%s\n", plural(grown-n, "more call site"), len(g.Sites)-grown, o.hint())
+	case rest > 0 && n == 0:
+		t.printf("%s did not grow%s\n", plural(rest, "call site"), o.hint())
 	case rest > 0:
 		t.printf("%s did not grow%s\n", plural(rest, "more call site"), o.hint())
 	}
-	if n > 0 && grown > 0 {
+	if n > 0 && grown > 0 && g.Conclusive() {
 		t.WriteByte('\n')
 		t.paragraph("Growth alone is not a leak: a cache grows too, then stops. Look for rows that never level off.", 0)
 	}
@@ -173,7 +183,11 @@ func pick(g *leak.Growth, n int) []int {
 
 // GrowthNotes says what limits the answer that g gives: too few listings,
 // partial ones, and which were compared where that is not the first and last.
-func GrowthNotes(g *leak.Growth) []string {
+func GrowthNotes(g *leak.Growth) []string { return append(partialGrowth(g), tooFew(g)...) }
+
+// partialGrowth says which listings are partial, and which were compared where
+// that is not the first and last.
+func partialGrowth(g *leak.Growth) []string {
 	var notes []string
 	const most = 20
 	partial := 0
@@ -196,12 +210,19 @@ func GrowthNotes(g *leak.Growth) []string {
 		notes = append(notes, plural(partial-most, "more partial listing"))
 	}
 	for _, w := range g.Pools {
-		switch {
-		case w.Shown < 2:
-		case !w.Conclusive():
-			notes = append(notes, fmt.Sprintf("there are not two complete listings%s: growth is from listing %d to listing %d, and what a partial one lacks passes for freed or new; let the device print another one to its end", inPool(w.Pool), w.First+g.Skipped, w.Last+g.Skipped))
-		case w.First != 1 || w.Last != len(g.Listings):
+		if w.Conclusive() && (w.First != 1 || w.Last != len(g.Listings)) {
 			notes = append(notes, fmt.Sprintf("growth%s is from listing %d to listing %d", inPool(w.Pool), w.First+g.Skipped, w.Last+g.Skipped))
+		}
+	}
+	return notes
+}
+
+// tooFew says where there are not two complete listings.
+func tooFew(g *leak.Growth) []string {
+	var notes []string
+	for _, w := range g.Pools {
+		if w.Shown >= 2 && !w.Conclusive() {
+			notes = append(notes, fmt.Sprintf("there are not two complete listings%s: growth is from listing %d to listing %d, and what a partial one lacks passes for freed or new; let the device print another one to its end", inPool(w.Pool), w.First+g.Skipped, w.Last+g.Skipped))
 		}
 	}
 	if len(g.Listings) == 1 {
@@ -209,6 +230,9 @@ func GrowthNotes(g *leak.Growth) []string {
 	}
 	return notes
 }
+
+// sentence makes a sentence of a note.
+func sentence(note string) string { return strings.ToUpper(note[:1]) + note[1:] + "." }
 
 func inPool(pool string) string {
 	if pool == "" {
@@ -220,18 +244,18 @@ func inPool(pool string) string {
 // GroupsText writes the call sites of one listing: how many nodes each holds
 // now, and bytes where the source tells sizes.
 func GroupsText(w io.Writer, g *leak.Growth, notes []string, o Options) error {
-	return groups(w, g, append(listingNotes(g), notes...), o)
+	return newText(w, o).groups(g, append(listingNotes(g), notes...))
 }
 
-func groups(w io.Writer, g *leak.Growth, notes []string, o Options) error {
-	t := newText(w, o)
+func (t *text) groups(g *leak.Growth, notes []string) error {
+	o := t.Options
 	if len(g.Listings) == 0 || len(g.Listings[0]) == 0 {
 		t.notes(append([]string{"there is no listing"}, notes...))
 		return t.Flush()
 	}
 	l := g.Listings[len(g.Listings)-1]
 	total := nodes(l)
-	t.paragraph(fmt.Sprintf("%s (%s): %s at %s.", clean(l[0].Label), clean(l[0].Source), plural(total, "node"), plural(len(g.Sites), "call site")), 0)
+	t.paragraph(clean(fmt.Sprintf("%s: %s at %s.", origin(l[0], ""), plural(total, "node"), plural(len(g.Sites), "call site"))), 0)
 	n := o.shown(len(g.Sites), screenful)
 	if n > 0 {
 		t.WriteByte('\n')

@@ -145,7 +145,7 @@ func DiffJSON(w io.Writer, diff *leak.Diff, notes []string, o Options) error {
 	side := func(l []leak.Info) []jsonInfo {
 		all := make([]jsonInfo, len(l))
 		for i, in := range l {
-			all[i] = jsonInfo(in)
+			all[i] = jsonInfo{in.Label, in.Source, in.Pool, in.Partial, in.Nodes}
 		}
 		return all
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -351,5 +352,23 @@ change  bytes  new  gone  stayed  below: call chain, innermost first
 	parse(unknown)
 	if doc.New != nil || doc.Gone != nil || doc.Sites[0].New != nil || *doc.Sites[1].Gone != 128 {
 		t.Errorf("%+v", doc)
+	}
+}
+
+func TestDiffWithoutLabels(t *testing.T) {
+	at := func(s int) time.Time { return time.Date(2024, 5, 6, 7, 8, s, 0, time.UTC) }
+	for _, c := range []struct {
+		from, to heap.Snapshot
+		want     string
+	}{
+		{heap.Snapshot{Source: "pool a", Time: at(1)}, heap.Snapshot{Source: "pool a", Time: at(2)}, "From 07:08:01 (pool a, 0 nodes) to 07:08:02 (pool a, 0 nodes):"},
+		{heap.Snapshot{Source: "pool a"}, heap.Snapshot{Label: "now"}, "From pool a (0 nodes) to now (0 nodes):"},
+		{heap.Snapshot{}, heap.Snapshot{}, "From unnamed (0 nodes) to unnamed (0 nodes):"},
+	} {
+		d := leak.Compare(leak.Listing{&c.from}, leak.Listing{&c.to}, names{})
+		got := write(t, func(w io.Writer) error { return DiffText(w, d, nil, Options{}) })
+		if !strings.HasPrefix(got, c.want) {
+			t.Errorf("%q, want %q in front", got, c.want)
+		}
 	}
 }
