@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"sort"
+	"strings"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -75,6 +76,9 @@ func Open(path string) (*Table, error) {
 
 // Len returns the number of functions.
 func (t *Table) Len() int { return len(t.functions) }
+
+// ELF reports whether the table comes from an ELF file.
+func (t *Table) ELF() bool { return strings.HasPrefix(t.kind, "ELF ") }
 
 // Kind says where the names come from: "nm text", "ELF .symtab" or
 // "ELF .dynsym".

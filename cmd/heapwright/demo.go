@@ -24,7 +24,9 @@ func newDemo() *cobra.Command {
 a mark and a diff show who leaks; the pool notices that a header was
 overwritten, restores it, and tells who wrote beyond a buffer. The commands
 shown are those of the program's console; --shell lets you type yourself.
-Ctrl-C ends the program early and shows what there is by then.`,
+Ctrl-C ends the program early and shows what there is by then.
+
+Exit codes: 0 shown, 2 wrong usage.`,
 		Example: `  heapwright demo
   heapwright demo --shell
   heapwright demo --ops 20000 --seed 7 --overflow=false`,

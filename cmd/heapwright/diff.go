@@ -26,14 +26,18 @@ of each of two LOGs.
 A node that was freed and allocated again at the same address by the same call
 chain counts as one that stayed.
 
-Exit codes: 0 compared, 2 unreadable input, 4 fewer than two complete listings.`,
+Exit codes: 0 compared, 2 wrong usage or unreadable input, 4 fewer than two
+complete listings.`,
 		Example: `  heapwright diff console.log --symbols firmware.elf
   heapwright diff console.log --from 2 --to 5
   heapwright diff before.log after.log --symbols firmware.nm.txt --top 5
   heapwright diff - --format json -o diff.json < console.log`,
 		Args: args(1, 2, "one LOG or two"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
-			if err := out.check(cmd); err != nil {
+			if err := in.check(cmd, logs); err != nil {
+				return err
+			}
+			if err := out.check(cmd, &in, logs); err != nil {
 				return err
 			}
 			if err := between.check(cmd); err != nil {

@@ -29,7 +29,53 @@ type input struct {
 }
 
 func (in *input) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&in.symbols, "symbols", "", "firmware's symbols: its ELF `FILE`, or nm -n -S -C text")
+	cmd.Flags().StringVar(&in.symbols, "symbols", "", "firmware's symbols: its ELF `FILE`, or nm -n -S -C text; of exactly the build on the device")
+}
+
+// check validates what is given before anything is read.
+func (in *input) check(cmd *cobra.Command, logs []string) error {
+	switch {
+	case in.symbols == "" && cmd.Flags().Changed("symbols"):
+		return usageError(cmd, errors.New("--symbols needs the name of a file: the firmware's ELF file or nm text"))
+	case in.symbols == "-":
+		return usageError(cmd, errors.New("--symbols cannot be read from standard input: give the name of a file"))
+	}
+	for i, path := range logs {
+		st, err := stat(cmd, path)
+		for _, before := range logs[:i] {
+			same := path == before
+			if err == nil && st.Mode().IsRegular() && !same {
+				other, err := stat(cmd, before)
+				same = err == nil && os.SameFile(st, other)
+			}
+			switch {
+			case same && path == before:
+				return usageError(cmd, fmt.Errorf("%s is given twice: one log has nothing to tell about itself", named(path)))
+			case same:
+				return usageError(cmd, fmt.Errorf("%s and %s are the same file: one log has nothing to tell about itself", named(before), named(path)))
+			}
+		}
+	}
+	return nil
+}
+
+// stat is os.Stat for what open opens.
+func stat(cmd *cobra.Command, path string) (fs.FileInfo, error) {
+	if path != "-" {
+		return os.Stat(path)
+	}
+	if f, ok := cmd.InOrStdin().(*os.File); ok {
+		return f.Stat()
+	}
+	return nil, fs.ErrInvalid
+}
+
+// named is what messages call a log.
+func named(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
 }
 
 // symbolizer opens the file of --symbols.
@@ -59,15 +105,42 @@ func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symboliz
 		in.notes = append(in.notes, "addresses have no names: give the firmware's ELF file or nm text with --symbols")
 		return
 	}
-	resolved, total := symbol.Coverage(sym, stacks)
-	if total == 0 || resolved*2 >= total {
+	warning := in.doubt(sym, stacks)
+	if warning == "" {
 		return
 	}
-	warning := fmt.Sprintf("only %d of %d return addresses lie in functions of %s: it is probably not the firmware that printed this log", resolved, total, in.symbols)
-	if !out.toTerminal(cmd) {
+	if out.json() || out.toFile() {
 		in.notes = append(in.notes, warning) // what is kept must say it too
 	}
 	fmt.Fprintln(cmd.ErrOrStderr(), "heapwright: warning:", warning)
+}
+
+// fewCalls is how many return addresses must have been looked at to say that
+// they do not follow calls.
+const fewCalls = 5
+
+// doubt says why the symbols look like those of another program or build; ""
+// if they do not.
+func (in *input) doubt(sym heap.Symbolizer, stacks []heap.Stack) string {
+	resolved, total := symbol.Coverage(sym, stacks)
+	if resolved*2 < total {
+		return fmt.Sprintf("%s of %d return addresses lie in functions of %s: it is probably not the firmware that printed this log", few(resolved), total, in.symbols)
+	}
+	if t, ok := sym.(*symbol.Table); !ok || !t.ELF() {
+		return ""
+	}
+	calls, checked, err := symbol.Calls(in.symbols, stacks)
+	if err != nil || checked < fewCalls || calls*5 >= checked*4 {
+		return ""
+	}
+	return fmt.Sprintf("%s of %d return addresses follow a call in %s: it is probably not the build that wrote this log", few(calls), checked, in.symbols)
+}
+
+func few(n int) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("only %d", n)
 }
 
 func siteStacks(g *leak.Growth) []heap.Stack {

@@ -23,7 +23,8 @@ of nodes in the last complete listing minus that in the first.
 
 A listing marked with * is partial: cut off or damaged. It is not compared.
 
-Exit codes: 0 compared (growth alone confirms no leak), 2 unreadable input,
+Exit codes: 0 compared (growth alone confirms no leak), 2 wrong usage or
+unreadable input,
 4 fewer than two complete listings.`,
 		Example: `  heapwright leaks console.log --symbols firmware.elf
   heapwright leaks monday.log tuesday.log --symbols firmware.nm.txt --top 5
@@ -31,7 +32,10 @@ Exit codes: 0 compared (growth alone confirms no leak), 2 unreadable input,
   heapwright leaks - --format json -o leaks.json < console.log`,
 		Args: args(1, 0, "at least one LOG, or - for standard input"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
-			if err := out.check(cmd); err != nil {
+			if err := in.check(cmd, logs); err != nil {
+				return err
+			}
+			if err := out.check(cmd, &in, logs); err != nil {
 				return err
 			}
 			if err := between.check(cmd); err != nil {

@@ -29,7 +29,9 @@ func newMemused() *cobra.Command {
 		Short: "List the used nodes of a listing, with function names",
 		Long: `List the used nodes of a listing, the last one unless told otherwise, with the
 functions that allocated them; or with -g the call chains and how many nodes
-each holds. The text is a console log again: any verb reads it.`,
+each holds. The text is a console log again: any verb reads it.
+
+Exit codes: 0 shown, 2 wrong usage or unreadable input.`,
 		Example: `  heapwright memused console.log --symbols firmware.elf
   heapwright memused console.log -g --symbols firmware.elf --top 10
   heapwright memused console.log --listing 3
@@ -37,7 +39,10 @@ each holds. The text is a console log again: any verb reads it.`,
   heapwright memused - --format json < console.log`,
 		Args: args(1, 1, "one LOG, or - for standard input"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
-			if err := m.out.check(cmd); err != nil {
+			if err := m.in.check(cmd, logs); err != nil {
+				return err
+			}
+			if err := m.out.check(cmd, &m.in, logs); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("listing") && m.number < 1 {
@@ -45,6 +50,9 @@ each holds. The text is a console log again: any verb reads it.`,
 			}
 			if m.all && (m.group || m.number > 0) {
 				return usageError(cmd, errors.New("--all shows every listing node by node: it cannot be combined with --listing or --group"))
+			}
+			if m.out.topSet && !m.group {
+				return usageError(cmd, errors.New("--top counts call sites: give it with --group"))
 			}
 			return m.run(cmd, logs[0])
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -33,24 +34,37 @@ func (o *output) flags(cmd *cobra.Command, top string) {
 	}
 }
 
-// check validates the flags before anything is read.
-func (o *output) check(cmd *cobra.Command) error {
+// check validates the flags before anything is read, and that what is read
+// survives.
+func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
 	if o.format != "text" && o.format != "json" {
 		return usageError(cmd, fmt.Errorf("--format is text or json, not %q", o.format))
 	}
 	if o.topSet = cmd.Flags().Changed("top"); o.topSet && o.top < 0 {
 		return usageError(cmd, fmt.Errorf("--top is a number of call sites, 0 for all, not %d", o.top))
 	}
+	if cmd.Flags().Changed("output") && o.file == "" {
+		return usageError(cmd, errors.New("-o needs the name of a file"))
+	}
+	st, err := os.Stat(o.file)
+	if o.file == "-" || err != nil || !st.Mode().IsRegular() {
+		return nil
+	}
+	for _, path := range append([]string{in.symbols}, logs...) {
+		if given, err := stat(cmd, path); err == nil && os.SameFile(st, given) {
+			return usageError(cmd, fmt.Errorf("-o %s would overwrite the input %s: give another name", o.file, named(path)))
+		}
+	}
+	if st.Mode().Perm()&0o200 == 0 {
+		return fmt.Errorf("%s is write-protected: give -o another name", o.file)
+	}
 	return nil
 }
 
 func (o *output) json() bool { return o.format == "json" }
 
-// toTerminal reports whether the document is written to a terminal.
-func (o *output) toTerminal(cmd *cobra.Command) bool {
-	f, ok := cmd.OutOrStdout().(*os.File)
-	return ok && (o.file == "" || o.file == "-") && term.IsTerminal(int(f.Fd()))
-}
+// toFile reports whether the document is written to a file of its own.
+func (o *output) toFile() bool { return o.file != "" && o.file != "-" }
 
 // write calls document with where to write, and makes the output file appear
 // only if it succeeds.

@@ -40,6 +40,7 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"armelf":    armELF,
 			"code":      code,
 			"gzip":      gzipFile,
 			"hangup":    hangup,

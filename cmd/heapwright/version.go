@@ -11,6 +11,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
+		Long:    "Print the version.\n\nExit codes: 0 printed, 2 wrong usage.",
 		Example: "  heapwright version",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
