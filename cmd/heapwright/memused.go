@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -73,13 +75,18 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 	if m.all {
 		return m.out.write(cmd, func(w io.Writer, o report.Options) error {
 			nodes := m.nodes(w, sym, o)
+			seen := make(map[heap.Addr]bool)
 			for l, err := range m.in.listings(cmd, log) {
 				if err != nil {
 					return errors.Join(nodes.Close(m.in.notes), err)
 				}
+				collect(seen, l)
 				if err := nodes.Listing(l); err != nil {
 					return err
 				}
+			}
+			if m.in.symbols != "" {
+				m.in.checkSymbols(cmd, &m.out, sym, []heap.Stack{slices.Collect(maps.Keys(seen))})
 			}
 			return nodes.Close(m.in.notes)
 		})
@@ -103,6 +110,17 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 		}
 		return nodes.Close(m.in.notes)
 	})
+}
+
+// collect adds the return addresses of a listing to those seen.
+func collect(seen map[heap.Addr]bool, l leak.Listing) {
+	for _, s := range l {
+		for i := range s.Nodes {
+			for _, lr := range s.Nodes[i].Stack {
+				seen[lr] = true
+			}
+		}
+	}
 }
 
 // choose returns the listing asked for.
