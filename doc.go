@@ -57,7 +57,8 @@
 //
 // Sizes count units of 16 bytes. The checksum covers the whole header, LRs
 // included, and is bound to the node's place in the pool and to a secret of the
-// pool, so neither a copy of a header nor a stale one passes for it. An LR is
+// pool, so a copy of a header elsewhere does not pass for one. A header written
+// back to its old place is noticed with HeadBackup. An LR is
 // the distance of a return address from a fixed function, in 32 bits. Package
 // internal/node defines all this for the pool and for readers of its dumps.
 //
