@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 const (
@@ -107,19 +108,19 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 		}
 	}
 	if cut != "" {
-		partial = append(partial, fmt.Sprintf("cut after %s: %s", plural(len(l.rows), "node"), cut))
+		partial = append(partial, fmt.Sprintf("cut after %s: %s", plain.Plural(len(l.rows), "node"), cut))
 	}
 	if l.unreadable > 0 {
-		partial = append(partial, plural(l.unreadable, "row")+" unreadable")
+		partial = append(partial, plain.Plural(l.unreadable, "row")+" unreadable")
 	}
 	if l.overflow > 0 {
-		partial = append(partial, fmt.Sprintf("%s beyond the limit of %d nodes ignored", plural(l.overflow, "row"), maxNodes))
+		partial = append(partial, fmt.Sprintf("%s beyond the limit of %d nodes ignored", plain.Plural(l.overflow, "row"), maxNodes))
 	}
 	if l.disorder > 0 {
 		twice := l.sort()
-		s := plural(l.disorder, "row") + " out of order"
+		s := plain.Plural(l.disorder, "row") + " out of order"
 		if twice > 0 {
-			s += fmt.Sprintf(" (%s listed twice)", plural(twice, "node"))
+			s += fmt.Sprintf(" (%s listed twice)", plain.Plural(twice, "node"))
 		}
 		partial = append(partial, s+": text was lost or two listings ran into each other")
 	}
@@ -143,13 +144,6 @@ func (l *listing) sort() int {
 	before := len(l.rows)
 	l.rows = slices.CompactFunc(l.rows, func(a, b row) bool { return a.addr == b.addr })
 	return before - len(l.rows)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // A stackTable hands out stacks. Most nodes of a heap share few call stacks,

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 const (
@@ -103,12 +104,12 @@ func (e *NoListingError) Error() string {
 	for _, d := range dialects {
 		looked = append(looked, fmt.Sprintf("the header %q of %s", d.sample, d.name))
 	}
-	s := fmt.Sprintf("%s: no heap listing in %s: looked for %s", e.Name, plural(e.Lines, "line"), strings.Join(looked, ", "))
+	s := fmt.Sprintf("%s: no heap listing in %s: looked for %s", e.Name, plain.Plural(e.Lines, "line"), strings.Join(looked, ", "))
 	if e.Strays > 0 {
-		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plural(e.Strays, "row"))
+		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plain.Plural(e.Strays, "row"))
 	}
 	if e.Reports > 0 {
-		s += fmt.Sprintf("; there are %s of LiteOS [ERR] reports, but only memused listings are read so far", plural(e.Reports, "line"))
+		s += fmt.Sprintf("; there are %s of LiteOS [ERR] reports, but only memused listings are read so far", plain.Plural(e.Reports, "line"))
 	}
 	return s
 }
@@ -177,7 +178,7 @@ func (r *Reader) Stats() Stats {
 func (r *Reader) Notes() []string {
 	notes := append([]string(nil), r.notes...)
 	if r.unsaid > 0 {
-		notes = append(notes, fmt.Sprintf("%s: %s more like these", r.name, plural(r.unsaid, "note")))
+		notes = append(notes, fmt.Sprintf("%s: %s more like these", r.name, plain.Plural(r.unsaid, "note")))
 	}
 	if r.restarts > 0 {
 		s := strings.Join(r.restarted, ", ")
@@ -187,10 +188,10 @@ func (r *Reader) Notes() []string {
 		notes = append(notes, fmt.Sprintf("%s: the device restarted before listing %s: counts before and after a restart cannot be compared", r.name, s))
 	}
 	if r.strays > 0 && r.listed > 0 {
-		notes = append(notes, fmt.Sprintf("%s:%d: %s outside every listing ignored: the start of a listing is missing", r.name, r.strayAt, plural(r.strays, "row")))
+		notes = append(notes, fmt.Sprintf("%s:%d: %s outside every listing ignored: the start of a listing is missing", r.name, r.strayAt, plain.Plural(r.strays, "row")))
 	}
 	if r.lines.long > 0 {
-		notes = append(notes, fmt.Sprintf("%s: %s longer than %d bytes; only the beginning was looked at", r.name, plural(r.lines.long, "line"), maxLine))
+		notes = append(notes, fmt.Sprintf("%s: %s longer than %d bytes; only the beginning was looked at", r.name, plain.Plural(r.lines.long, "line"), maxLine))
 	}
 	return notes
 }
@@ -334,7 +335,7 @@ func (r *Reader) close(cut string) {
 	source := fmt.Sprintf("%s:%d", r.name, l.line)
 	s := l.finish(source, cut)
 	if l.short > 0 {
-		r.note("%s: %s of %s with stack levels missing: their call chains are shorter than they were", source, plural(l.short, "row"), s.Label)
+		r.note("%s: %s of %s with stack levels missing: their call chains are shorter than they were", source, plain.Plural(l.short, "row"), s.Label)
 	}
 	r.rows = l.rows
 	r.stats.Snapshots++

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 )
 
@@ -26,7 +27,7 @@ func DiffText(w io.Writer, d *leak.Diff, notes []string, o Options) error {
 	if d.Sized && d.Gone > 0 {
 		gone += fmt.Sprintf(" (%d bytes)", d.GoneBytes)
 	}
-	t.paragraph(clean(fmt.Sprintf("From %s to %s: %s, %s, %d stayed.", side(d.From), side(d.To), appeared, gone, d.Kept)), 0)
+	t.paragraph(plain.Clean(fmt.Sprintf("From %s to %s: %s, %s, %d stayed.", side(d.From), side(d.To), appeared, gone, d.Kept)), 0)
 	n := o.shown(len(d.Changes), screenful)
 	sized := slices.ContainsFunc(d.Changes[:n], func(c leak.Change) bool { return c.Sized })
 	tab := table{titles: []string{"change", "new", "gone", "stayed"}}
@@ -55,7 +56,7 @@ func DiffText(w io.Writer, d *leak.Diff, notes []string, o Options) error {
 		t.table(tab)
 	}
 	if rest := len(d.Changes) - n; rest > 0 {
-		t.printf("%s not shown%s\n", plural(rest, "changed call site"), o.hint())
+		t.printf("%s not shown%s\n", plain.Plural(rest, "changed call site"), o.hint())
 	}
 	t.notes(notes)
 	return t.Flush()
@@ -65,7 +66,7 @@ func side(l []leak.Info) string {
 	if len(l) == 0 {
 		return "nothing"
 	}
-	return origin(l[0], plural(nodes(l), "node"))
+	return origin(l[0], plain.Plural(nodes(l), "node"))
 }
 
 // origin names a snapshot by its label, else by its time, else by its source,
@@ -91,7 +92,7 @@ func origin(in leak.Info, more string) string {
 func diffNotes(d *leak.Diff) []string {
 	notes := append(partialNotes(d.From), partialNotes(d.To)...)
 	if d.Unknown > 0 {
-		notes = append(notes, fmt.Sprintf("%s behind the end of a partial listing: whether they appeared or disappeared cannot be told", plural(d.Unknown, "node")))
+		notes = append(notes, fmt.Sprintf("%s behind the end of a partial listing: whether they appeared or disappeared cannot be told", plain.Plural(d.Unknown, "node")))
 	}
 	return notes
 }

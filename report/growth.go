@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 )
 
@@ -23,7 +24,7 @@ func GrowthText(w io.Writer, g *leak.Growth, notes []string, o Options) error {
 		notes = append(GrowthNotes(g), notes...)
 	} else {
 		for _, s := range tooFew(g) {
-			t.paragraph(clean(sentence(s)), 0)
+			t.paragraph(plain.Clean(sentence(s)), 0)
 			t.WriteByte('\n')
 		}
 		notes = append(partialGrowth(g), notes...)
@@ -47,7 +48,7 @@ func GrowthText(w io.Writer, g *leak.Growth, notes []string, o Options) error {
 		}
 	}
 	t.paragraph(fmt.Sprintf("%s: %s at first, %d at last; %d of %s grew.",
-		clean(where), plural(nodes(before), "node"), nodes(after), grown, plural(len(g.Sites), "call site")), 0)
+		plain.Clean(where), plain.Plural(nodes(before), "node"), nodes(after), grown, plain.Plural(len(g.Sites), "call site")), 0)
 
 	n := grown
 	if o.Top >= 0 {
@@ -64,11 +65,11 @@ func GrowthText(w io.Writer, g *leak.Growth, notes []string, o Options) error {
 	}
 	switch rest := len(g.Sites) - n; {
 	case n < grown:
-		t.printf("%s grew, %d did not%s\n", plural(grown-n, "more call site"), len(g.Sites)-grown, o.hint())
+		t.printf("%s grew, %d did not%s\n", plain.Plural(grown-n, "more call site"), len(g.Sites)-grown, o.hint())
 	case rest > 0 && n == 0:
-		t.printf("%s did not grow%s\n", plural(rest, "call site"), o.hint())
+		t.printf("%s did not grow%s\n", plain.Plural(rest, "call site"), o.hint())
 	case rest > 0:
-		t.printf("%s did not grow%s\n", plural(rest, "more call site"), o.hint())
+		t.printf("%s did not grow%s\n", plain.Plural(rest, "more call site"), o.hint())
 	}
 	if n > 0 && grown > 0 && g.Conclusive() {
 		t.WriteByte('\n')
@@ -207,7 +208,7 @@ func partialGrowth(g *leak.Growth) []string {
 		}
 	}
 	if partial > most {
-		notes = append(notes, plural(partial-most, "more partial listing"))
+		notes = append(notes, plain.Plural(partial-most, "more partial listing"))
 	}
 	for _, w := range g.Pools {
 		if w.Conclusive() && (w.First != 1 || w.Last != len(g.Listings)) {
@@ -255,14 +256,14 @@ func (t *text) groups(g *leak.Growth, notes []string) error {
 	}
 	l := g.Listings[len(g.Listings)-1]
 	total := nodes(l)
-	t.paragraph(clean(fmt.Sprintf("%s: %s at %s.", origin(l[0], ""), plural(total, "node"), plural(len(g.Sites), "call site"))), 0)
+	t.paragraph(plain.Clean(fmt.Sprintf("%s: %s at %s.", origin(l[0], ""), plain.Plural(total, "node"), plain.Plural(len(g.Sites), "call site"))), 0)
 	n := o.shown(len(g.Sites), screenful)
 	if n > 0 {
 		t.WriteByte('\n')
 		t.table(groupsTable(g, g.Sites[:n], total))
 	}
 	if rest := len(g.Sites) - n; rest > 0 {
-		t.printf("%s not shown%s\n", plural(rest, "call site"), o.hint())
+		t.printf("%s not shown%s\n", plain.Plural(rest, "call site"), o.hint())
 	}
 	t.notes(notes)
 	return t.Flush()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 )
 
@@ -37,7 +38,7 @@ func (n *NodesText) Close(notes []string) error {
 	if len(notes) > 0 {
 		// The listing's own blank line stands in front already.
 		for _, s := range notes {
-			n.t.paragraph("note: "+clean(s), 6)
+			n.t.paragraph("note: "+plain.Clean(s), 6)
 		}
 	}
 	return n.t.Flush()
@@ -46,7 +47,7 @@ func (n *NodesText) Close(notes []string) error {
 func (n *NodesText) snapshot(s *heap.Snapshot) {
 	t := n.t
 	if s.Pool != "" {
-		t.printf(" %s\n", clean(s.Pool))
+		t.printf(" %s\n", plain.Clean(s.Pool))
 	}
 	used, levels, digits := 0, 1, 8
 	var sized, owned bool
@@ -63,7 +64,7 @@ func (n *NodesText) snapshot(s *heap.Snapshot) {
 		sized = sized || leak.Bytes(node) != 0
 		owned = owned || s.OwnerName(node.Owner) != ""
 	}
-	t.printf("%s (%s): %s\n", clean(s.Label), clean(s.Source), plural(used, "node"))
+	t.printf("%s (%s): %s\n", plain.Clean(s.Label), plain.Clean(s.Source), plain.Plural(used, "node"))
 	title := fmt.Sprintf("%-*s", digits+3, "node")
 	if sized {
 		title += fmt.Sprintf("  %10s  %10s", "size", "total")
@@ -87,7 +88,7 @@ func (n *NodesText) snapshot(s *heap.Snapshot) {
 	if s.Partial != "" {
 		// In place of the blank line, without which whoever reads this as a
 		// log knows that the listing is not whole.
-		t.printf("note: partial: %s\n", clean(s.Partial))
+		t.printf("note: partial: %s\n", plain.Clean(s.Partial))
 	} else {
 		t.WriteByte('\n')
 	}
@@ -107,7 +108,7 @@ func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, digits, levels int, 
 		t.printf("  0x%0*x", digits, uint64(lr))
 	}
 	if owned {
-		t.printf("  %-10s", clean(s.OwnerName(node.Owner)))
+		t.printf("  %-10s", plain.Clean(s.OwnerName(node.Owner)))
 	}
 	if n.sym == nil || len(node.Stack) == 0 {
 		t.WriteByte('\n')

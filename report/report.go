@@ -6,10 +6,10 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // Options say how a document is written.
@@ -171,7 +171,7 @@ func (t *text) notes(notes []string) {
 		t.WriteByte('\n')
 	}
 	for _, n := range notes {
-		t.paragraph("note: "+clean(n), 6)
+		t.paragraph("note: "+plain.Clean(n), 6)
 	}
 }
 
@@ -199,33 +199,15 @@ func (t *text) paragraph(s string, indent int) {
 func chainOf(pool string, frames []heap.Frame) []string {
 	var chain []string
 	for _, f := range frames {
-		chain = append(chain, clean(f.String()))
+		chain = append(chain, plain.Clean(f.String()))
 	}
 	if len(chain) == 0 {
 		chain = []string{"(no call stack)"}
 	}
 	if pool != "" {
-		chain[0] = "[" + clean(pool) + "] " + chain[0]
+		chain[0] = "[" + plain.Clean(pool) + "] " + chain[0]
 	}
 	return chain
-}
-
-// clean makes text from a file safe to print: names can hold anything, escape
-// sequences too.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func signed(n int64) string {

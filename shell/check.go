@@ -2,6 +2,7 @@ package shell
 
 import (
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 func (c *call) memcheck() error {
@@ -28,7 +29,7 @@ func (c *call) memcheck() error {
 	case n == 0:
 		c.printf("system memcheck over, all passed!\n")
 	default:
-		c.printf("system memcheck over, %s\n", plural(n, "finding"))
+		c.printf("system memcheck over, %s\n", plain.Plural(n, "finding"))
 		if !c.flags.has('s') {
 			c.printNotes(c.symbolNotes())
 		}
@@ -52,5 +53,5 @@ func (c *call) findingRow(f *heap.Finding, first bool) {
 	if f.Recovered {
 		damage = "can be restored"
 	}
-	c.printf("%-18s  %-*s  %6d  %-*s  %s\n", clean(string(f.Kind)), addr, node, f.Span.Len(), addr, culprit, damage)
+	c.printf("%-18s  %-*s  %6d  %-*s  %s\n", plain.Clean(string(f.Kind)), addr, node, f.Span.Len(), addr, culprit, damage)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
 )
@@ -29,7 +30,7 @@ func (c *call) mark() error {
 	if err := c.setMark(mark{name, c.pool, snap}); err != nil {
 		return err
 	}
-	c.printf("mark %q: %s in pool %s\n", name, plural(len(snap.Nodes), "used node"), clean(snap.Pool))
+	c.printf("mark %q: %s in pool %s\n", name, plain.Plural(len(snap.Nodes), "used node"), plain.Clean(snap.Pool))
 	if snap.Partial != "" {
 		c.printf("partial: %s; memcheck tells more\n", snap.Partial)
 	}
@@ -42,12 +43,12 @@ func (c *call) listMarks() error {
 	}
 	marks := c.marksOf(c.pool)
 	if len(marks) == 0 {
-		c.printf("no mark in pool %s\n", clean(c.pool.Name()))
+		c.printf("no mark in pool %s\n", plain.Clean(c.pool.Name()))
 		return nil
 	}
 	c.printf("%8s  %10s  name\n", "age", "used nodes")
 	for _, m := range marks {
-		c.printf("%8s  %10d  %s\n", age(time.Since(m.snap.Time)), len(m.snap.Nodes), clean(m.name))
+		c.printf("%8s  %10d  %s\n", age(time.Since(m.snap.Time)), len(m.snap.Nodes), plain.Clean(m.name))
 	}
 	return nil
 }
@@ -92,7 +93,7 @@ func (c *call) findMark(name string) (mark, error) {
 	}
 	switch {
 	case len(marks) == 0:
-		return mark{}, fmt.Errorf("nothing to compare with in pool %s: say mark now, let the program work, then diff", clean(c.pool.Name()))
+		return mark{}, fmt.Errorf("nothing to compare with in pool %s: say mark now, let the program work, then diff", plain.Clean(c.pool.Name()))
 	case name != "":
 		return mark{}, fmt.Errorf("there is no mark %q%s", name, suggest(name, known, "marks lists them"))
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // WriteFinding writes all that is known about a finding as text that fits into
@@ -17,18 +18,18 @@ import (
 // writer's.
 func WriteFinding(w io.Writer, f *heap.Finding, sym heap.Symbolizer, around *heap.Snapshot) error {
 	b := &findingText{sym: sym, around: around}
-	wrap(b, clean(f.Summary()), "  ")
+	wrap(b, plain.Clean(f.Summary()), "  ")
 	b.fields(f.Fields)
 	if f.Span.Len() > 0 || f.Reach != "" {
 		text := ""
 		if n := f.Span.Len(); n > 0 {
-			text = fmt.Sprintf("%s from %s on", plural(int(n), "byte"), f.Span.Start)
+			text = fmt.Sprintf("%s from %s on", plain.Plural(int(n), "byte"), f.Span.Start)
 			if f.Reach != "" {
 				text += ": "
 			}
 		}
 		b.item("overwritten")
-		wrapAt(b, itemColumn, text+clean(f.Reach), strings.Repeat(" ", itemColumn))
+		wrapAt(b, itemColumn, text+plain.Clean(f.Reach), strings.Repeat(" ", itemColumn))
 	}
 	b.node("node", f.Subject)
 	if p, c := f.Previous, f.Culprit; p != nil && (c == nil || p.Addr != c.Addr) {
@@ -71,7 +72,7 @@ func (b *findingText) fields(list []heap.Field) {
 		if f.Differs {
 			mark = "*"
 		}
-		line := fmt.Sprintf("%s %-14s  %-*s  %s", mark, clean(f.Name), width, clean(f.Header), clean(f.Backup))
+		line := fmt.Sprintf("%s %-14s  %-*s  %s", mark, plain.Clean(f.Name), width, plain.Clean(f.Header), plain.Clean(f.Backup))
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 }
@@ -104,7 +105,7 @@ func (b *findingText) node(name string, n *heap.Node) {
 
 func (b *findingText) owner(o heap.Owner) string {
 	if b.around != nil {
-		return clean(b.around.OwnerName(o))
+		return plain.Clean(b.around.OwnerName(o))
 	}
 	return (&heap.Snapshot{}).OwnerName(o)
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // fields splits a command line at blanks. Single and double quotes hold words
@@ -138,7 +140,7 @@ func suggest(word string, known []string, advice string) string {
 	if best == "" {
 		return "; " + advice
 	}
-	return fmt.Sprintf(": did you mean %s?", clean(best))
+	return fmt.Sprintf(": did you mean %s?", plain.Clean(best))
 }
 
 // distance is the number of letters to insert, delete or replace to get from a

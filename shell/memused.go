@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
 	"github.com/heapwright/heapwright/symbol"
@@ -48,7 +49,7 @@ func (c *call) memused() error {
 		c.listing(rows)
 	}
 	if rest := len(snap.Nodes) - len(rows); rest > 0 {
-		c.printf("%s not shown\n", plural(rest, "node"))
+		c.printf("%s not shown\n", plain.Plural(rest, "node"))
 	}
 	if snap.Partial != "" {
 		c.printf("\npartial: %s; memcheck tells more\n", snap.Partial)
@@ -131,13 +132,13 @@ func (c *call) verbose(snap *heap.Snapshot, nodes []heap.Node) {
 			c.printf("%7s  ", bornAgo(n, snap))
 		}
 		if owned > 0 {
-			c.printf("%-*s  ", owned, clean(snap.OwnerName(n.Owner)))
+			c.printf("%-*s  ", owned, plain.Clean(snap.OwnerName(n.Owner)))
 		}
 		who := "-"
 		if len(n.Stack) > 0 {
 			var ok bool
 			if who, ok = by[n.Stack[0]]; !ok {
-				who = clean(Short(c.symbols().Frames(n.Stack[0])[0]).String())
+				who = plain.Clean(Short(c.symbols().Frames(n.Stack[0])[0]).String())
 				by[n.Stack[0]] = who
 			}
 		}

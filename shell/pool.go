@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 func (c *call) free() error {
@@ -45,7 +46,7 @@ func (c *call) memstat() error {
 
 	overhead := st.Used - st.Payload - st.Quarantined
 	c.printf("\n")
-	c.printf("payload        %12d  asked for in %s\n", st.Payload, plural(int(st.UsedNodes), "used node"))
+	c.printf("payload        %12d  asked for in %s\n", st.Payload, plain.Plural(int(st.UsedNodes), "used node"))
 	c.printf("overhead       %12d  headers, padding, the pool's own: %.1f%% of used\n", overhead, 100*float64(overhead)/float64(max(1, st.Used)))
 	c.printf("quarantined    %12d  withdrawn after damage\n", st.Quarantined)
 	c.printf("fragmentation  %11.1f%%  of free memory is not in the largest free node\n", 100*st.Fragmentation())
@@ -57,7 +58,7 @@ func (c *call) memstat() error {
 	}
 	c.printf("\n%12s  %8s  %12s  owner\n", "used", "nodes", "highest")
 	for _, o := range owners {
-		name := clean(o.Name)
+		name := plain.Clean(o.Name)
 		switch {
 		case name == "" && o.Owner == 0:
 			name = "(nobody)"
@@ -109,7 +110,7 @@ func (c *call) pools() error {
 			return err
 		}
 		c.session.pool = p
-		c.printf("pool %s, %s\n", clean(p.Name()), plural(int(p.Stats().UsedNodes), "used node"))
+		c.printf("pool %s, %s\n", plain.Clean(p.Name()), plain.Plural(int(p.Stats().UsedNodes), "used node"))
 		return nil
 	}
 	all := c.Shell.pools()
@@ -124,7 +125,7 @@ func (c *call) pools() error {
 			star = "*"
 		}
 		st := n.pool.Stats()
-		c.printf("%s %3s  %12d  %12d  %8d  %-25s  %s\n", star, fmt.Sprintf("#%d", n.number), st.Size, st.Used, st.UsedNodes, debugging(n.pool.Config()), clean(n.pool.Name()))
+		c.printf("%s %3s  %12d  %12d  %8d  %-25s  %s\n", star, fmt.Sprintf("#%d", n.number), st.Size, st.Used, st.UsedNodes, debugging(n.pool.Config()), plain.Clean(n.pool.Name()))
 	}
 	return nil
 }

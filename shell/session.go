@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/term"
-
 	"github.com/heapwright/heapwright"
+	"github.com/heapwright/heapwright/internal/plain"
+	"golang.org/x/term"
 )
 
 // maxLine bounds the length of a line, in bytes.
@@ -223,7 +223,7 @@ func (s *session) greeting() string {
 	if p == nil {
 		return "No pool is open. \"help\" lists the commands, \"exit\" leaves.\n\n"
 	}
-	return fmt.Sprintf("Pool %s, %s. \"help\" lists the commands, \"exit\" leaves.\n\n", clean(p.Name()), plural(int(p.Stats().UsedNodes), "used node"))
+	return fmt.Sprintf("Pool %s, %s. \"help\" lists the commands, \"exit\" leaves.\n\n", plain.Clean(p.Name()), plain.Plural(int(p.Stats().UsedNodes), "used node"))
 }
 
 // complete completes the word in front of the cursor: the command, or its
@@ -261,7 +261,7 @@ func (s *session) complete(w io.Writer, line string, pos int) (string, int, bool
 		}
 	}
 	if common == word {
-		fmt.Fprintf(w, "%s\n", clean(strings.Join(fit, "  ")))
+		fmt.Fprintf(w, "%s\n", plain.Clean(strings.Join(fit, "  ")))
 	}
 	head = start + common
 	return head + tail, len(head), true

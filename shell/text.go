@@ -5,14 +5,13 @@ import (
 	"io"
 	"path"
 	"runtime/debug"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 )
 
@@ -89,7 +88,7 @@ func writeStack(w io.Writer, indent string, sym heap.Symbolizer, s heap.Stack, m
 		if f.Function == "" {
 			return f.Addr.String()
 		}
-		return clean(f.Function)
+		return plain.Clean(f.Function)
 	}
 	for _, f := range frames {
 		if n := utf8.RuneCountInString(name(f)); n <= 48 {
@@ -100,11 +99,11 @@ func writeStack(w io.Writer, indent string, sym heap.Symbolizer, s heap.Stack, m
 		if f.File == "" {
 			fmt.Fprintf(w, "%s%s\n", indent, name(f))
 		} else {
-			fmt.Fprintf(w, "%s%-*s  %s:%d\n", indent, width, name(f), clean(f.File), f.Line)
+			fmt.Fprintf(w, "%s%-*s  %s:%d\n", indent, width, name(f), plain.Clean(f.File), f.Line)
 		}
 	}
 	if more > 0 {
-		fmt.Fprintf(w, "%s%s\n", indent, plural(more, "more frame"))
+		fmt.Fprintf(w, "%s%s\n", indent, plain.Plural(more, "more frame"))
 	}
 }
 
@@ -129,23 +128,6 @@ func wrapAt(w io.Writer, column int, text, indent string) {
 		column += n
 	}
 	io.WriteString(w, "\n")
-}
-
-// clean makes a name safe to print on a terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
 }
 
 // bornAgo is how long before a snapshot a node was allocated; "" is unknown.
