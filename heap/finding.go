@@ -75,12 +75,29 @@ func (s Span) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `["%s","%s"]`, s.Start, s.End), nil
 }
 
+// Memory is a piece of memory's contents.
+type Memory struct {
+	Addr  Addr
+	Bytes []byte // in ascending order of address, whatever the byte order of words
+}
+
+// MarshalJSON encodes the bytes in hexadecimal.
+func (m Memory) MarshalJSON() ([]byte, error) {
+	return fmt.Appendf(nil, `{"addr":"%s","bytes":"%x"}`, m.Addr, m.Bytes), nil
+}
+
 // Finding is one thing found wrong with a heap. It is a value: it stays valid
 // after the heap has changed.
 type Finding struct {
 	Kind Kind   `json:"kind"`
 	Pool string `json:"pool,omitempty"` // the pool's name
 	Op   string `json:"op,omitempty"`   // what noticed it: "alloc", "free", "realloc", "check", ...
+	// Source is where a device's report was read, "console.log:81"; empty in
+	// a live pool.
+	Source string `json:"source,omitempty"`
+	// Task is the name of the task that ran when it was noticed, which need
+	// not be the one that did it; empty: unknown.
+	Task string `json:"task,omitempty"`
 
 	// Node is the start of the node concerned, as memused names it.
 	Node Addr `json:"node,omitempty"`
@@ -115,6 +132,19 @@ type Finding struct {
 	Repaired bool `json:"repaired,omitempty"`
 	// Detail is what else there is to say, in a sentence.
 	Detail string `json:"detail,omitempty"`
+	// Cause says in a sentence what most likely happened.
+	Cause string `json:"cause,omitempty"`
+	// Unseen says, a sentence each, what whoever reported it could not see or
+	// has not checked, so that nobody takes silence for health.
+	Unseen []string `json:"unseen,omitempty"`
+	// Partial is empty for a complete report; otherwise it says what is
+	// missing and why.
+	Partial string `json:"partial,omitempty"`
+	// Memory is the contents of memory near the damage, as far as the report
+	// shows it.
+	Memory []Memory `json:"memory,omitempty"`
+	// Owners names the owners of the nodes above, as far as they are known.
+	Owners map[Owner]string `json:"owners,omitempty"`
 
 	// Stack is the call stack of the operation that noticed it; empty where
 	// that was a check of the whole heap.

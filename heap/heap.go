@@ -141,6 +141,9 @@ type Node struct {
 	// Birth is the tick of the allocation (of the free, in a free node), in
 	// units of the snapshot's TickHz; 0: unknown.
 	Birth uint64 `json:"birth,omitempty"`
+	// Serial tells allocations at one address apart: a sequence number or a
+	// cycle count. It says nothing about time; 0: unknown.
+	Serial uint64 `json:"serial,omitempty"`
 	// Stack is the call stack of the allocation; in a free node, of the free.
 	Stack Stack `json:"stack"`
 }
@@ -174,9 +177,17 @@ type Snapshot struct {
 	Time   time.Time // when it was taken; zero: unknown
 	Tick   uint64    // the heap's tick when it was taken; 0: unknown
 	TickHz uint64    // ticks a second; 0: unknown
-	Nodes  []Node    // in ascending order of address
+	// Boot counts the restarts of the device that the source shows before the
+	// snapshot. A node of one boot is never the same as a node of another.
+	Boot int
+	// Marks are those of the texts its reader was told to look for that the
+	// source shows after the snapshot before and in front of this one.
+	Marks  []string
+	Nodes  []Node // in ascending order of address
 	Owners map[Owner]string
-	Stats  Stats
+	// Stats are the totals as the source last told them before this snapshot
+	// was complete.
+	Stats Stats
 	// Partial is empty for a complete snapshot; otherwise it says what is
 	// missing and why ("cut after 212 nodes").
 	Partial string
@@ -198,4 +209,12 @@ func (s *Snapshot) OwnerName(o Owner) string {
 // taken. After an error it yields nothing more; what it yielded before stands.
 type Source interface {
 	Snapshots() iter.Seq2[*Snapshot, error]
+}
+
+// Mapping is a piece of the observed program as it lies in memory.
+type Mapping struct {
+	Start, Limit Addr   // [Start, Limit)
+	Offset       uint64 // of Start in File
+	File         string // the program's file as it was given
+	BuildID      string // in hexadecimal; empty: none
 }

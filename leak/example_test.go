@@ -21,7 +21,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	series := leak.NewSeries(sym)
+	series := leak.NewSeries(sym, leak.Options{})
 	for listing, err := range leak.Listings(console.NewReader(f, "leak-series.log").Snapshots()) {
 		if err != nil {
 			log.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -36,6 +37,31 @@ type Site struct {
 	Growth      int
 	GrowthBytes int64
 
+	// Verdict is what the listings prove about the site, Reason why, as a
+	// clause without a full stop: "83 of 85 mature nodes never died".
+	Verdict Verdict
+	Reason  string
+	// P is the probability that a site whose nodes do die would look like
+	// this one; 1 where the test does not apply.
+	P float64
+	// LeakedNodes is how many nodes born while the listings were taken are
+	// past the age at which this site's nodes die; LeakedBytes their bytes,
+	// and 0 unless Sized. Both are 0 unless Verdict is Confirmed or Suspect.
+	LeakedNodes int
+	LeakedBytes uint64
+	// NodesPerHour and BytesPerHour are the rates at which the leak grows; 0
+	// where the time of the listings is unknown (see Options.Interval), and 0
+	// bytes unless Sized.
+	NodesPerHour, BytesPerHour float64
+	// Interesting is the index in Frames of the first frame that is not a
+	// wrapper of the allocation functions: the caller that matters.
+	Interesting int
+	// Baseline says that a baseline lists the site: the leak is known.
+	Baseline bool
+	// Suppressed is the line of the suppressions file that covers the site;
+	// empty if none does.
+	Suppressed string
+
 	last int // nodes in the last compared listing
 	key  string
 }
@@ -56,8 +82,18 @@ func (s *Site) At(listing int) Count {
 	return Count{Listing: listing}
 }
 
+// Options say how listings are judged. The zero value is the usual way.
+type Options struct {
+	// Wrappers are patterns (see Wrapper) of functions that only pass an
+	// allocation on, besides the well-known ones.
+	Wrappers []string
+	// Interval is the time between two listings, where the source does not
+	// tell when they were taken; 0: unknown.
+	Interval time.Duration
+}
+
 // NewSeries returns an empty series whose stacks sym resolves.
-func NewSeries(sym heap.Symbolizer) *Series {
+func NewSeries(sym heap.Symbolizer, o Options) *Series {
 	return &Series{sites: newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *Site {
 		return &Site{Pool: pool, Frames: frames, Stack: stack, Sized: true, key: chainKey(frames)}
 	})}
@@ -117,6 +153,11 @@ type Window struct {
 	First, Last int // numbers of listings, from 1; equal if there is only one
 	Complete    int // listings of the pool that are not partial
 	Shown       int // listings of the pool
+	// Free is how many bytes were free when they were last told; 0: unknown.
+	Free uint64
+	// Exhaustion is how long the free memory lasts at the rate at which the
+	// pool's leaks grow; 0: unknown or never.
+	Exhaustion time.Duration
 }
 
 // Conclusive reports whether the growth was computed between two complete
@@ -171,7 +212,7 @@ func (s *Series) Growth() *Growth {
 
 // Group counts the call sites of a single listing: the most nodes first.
 func Group(l Listing, sym heap.Symbolizer) *Growth {
-	s := NewSeries(sym)
+	s := NewSeries(sym, Options{})
 	s.Add(l)
 	return s.Growth()
 }

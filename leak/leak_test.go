@@ -90,7 +90,7 @@ func TestTruth(t *testing.T) {
 	if lines != 28 {
 		t.Fatalf("%d lines of truth read", lines)
 	}
-	series := NewSeries(sym)
+	series := NewSeries(sym, Options{})
 	for _, l := range listings {
 		series.Add(l)
 	}
@@ -122,7 +122,7 @@ func TestTruth(t *testing.T) {
 // Without symbols the sites are the raw stacks, as many as the truth has lines.
 func TestWithoutSymbols(t *testing.T) {
 	listings, _ := leakSeries(t)
-	series := NewSeries(symbol.None)
+	series := NewSeries(symbol.None, Options{})
 	for _, l := range listings {
 		series.Add(l)
 	}
@@ -157,7 +157,7 @@ func snapshot(pool, partial string, nodes ...string) *heap.Snapshot {
 }
 
 func growth(listings ...Listing) *Growth {
-	s := NewSeries(symbol.None)
+	s := NewSeries(symbol.None, Options{})
 	for _, l := range listings {
 		s.Add(l)
 	}

@@ -42,7 +42,7 @@ func listing(number int, pool, partial string, n int, size uint64, lrs ...heap.A
 }
 
 func series(listings ...leak.Listing) *leak.Growth {
-	s := leak.NewSeries(sym)
+	s := leak.NewSeries(sym, leak.Options{})
 	for _, l := range listings {
 		s.Add(l)
 	}
@@ -120,7 +120,7 @@ note: there are not two complete listings of exc: growth is from listing 2 to
 }
 
 func TestManyListings(t *testing.T) {
-	s := leak.NewSeries(sym)
+	s := leak.NewSeries(sym, leak.Options{})
 	s.Skip()
 	for i := range 53 {
 		s.Add(leak.Listing{listing(i+2, "", "", 10+i, 0, 1, 2)})

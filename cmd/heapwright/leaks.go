@@ -55,7 +55,7 @@ func leaks(cmd *cobra.Command, in *input, out *output, between window, logs []st
 	if err != nil {
 		return err
 	}
-	series := leak.NewSeries(sym)
+	series := leak.NewSeries(sym, leak.Options{})
 	number := 0
 	for l, err := range in.listings(cmd, logs...) {
 		if err != nil {
