@@ -26,21 +26,37 @@ var dialects = []*dialect{
 // A dialect is one way in which devices print the nodes of their heap. Every
 // function is given one line without its line end and free of escape
 // sequences, but possibly with a prefix that a logger put there. None of them
-// may keep the line.
+// may keep the line. All but name, sample, keys, header and row may be left
+// out.
 type dialect struct {
 	name   string // "LiteOS memused"
 	sample string // its header line as a person would recognise it
 
-	// header reports whether the line starts a listing, and how many stack
-	// levels each row has.
-	header func(line []byte) (levels int, ok bool)
+	// keys are texts of at least two bytes: every line that header or pool
+	// accepts contains one of them. Other lines are not shown to these two.
+	keys []string
+	// boot are texts that a device prints once each time it boots.
+	boot []string
+	// unordered says that rows come in no particular order of address.
+	unordered bool
+
+	// header reports whether the line starts a listing, and if so stores in l,
+	// which is empty, what the rows need: levels, layout, announced.
+	header func(line []byte, l *listing) bool
 	// row reads the rows in the line and adds them to l. It reports whether
-	// there was one; if not, it has changed nothing.
+	// there was one; if not, it has changed nothing. It is shown every line,
+	// so it must be quick.
 	row func(line []byte, l *listing) bool
-	// stray reports whether a line outside every listing is a row of one.
+	// follow reads a line that is no row and says more about the one before,
+	// or about the listing.
+	follow func(line []byte, l *listing) bool
+	// end reports whether the line is the last of a complete listing.
+	end func(line []byte, l *listing) bool
+	// stray reports whether a line outside every listing is a row of one. It
+	// is shown every such line.
 	stray func(line []byte) bool
 	// resume reads a line that holds the rest of a row which another task
-	// interrupted.
+	// interrupted. It is asked only while levels are missing.
 	resume func(line []byte, l *listing) bool
 	// fragment reports whether a line that is no row looks like what is left
 	// of one.
@@ -49,11 +65,21 @@ type dialect struct {
 	// prompt reports whether the line shows the shell waiting for a command:
 	// the one before has returned.
 	prompt func(line []byte) bool
-	// restart reports whether the line is printed by a device that boots.
-	restart func(line []byte) bool
 	// pool returns the name of the pool that the next listing shows, if the
 	// line announces one.
 	pool func(line []byte) (string, bool)
+}
+
+// An observer reads what is not a listing: reports, tables, streams of events.
+type observer interface {
+	// line is shown every line of the log that is no row of a listing, cleaned
+	// as for a dialect, and its number from 1. It must not keep the line, and
+	// be quick with lines that do not concern it. It reports whether the line
+	// is its own: inside a listing such a line is other output and never what
+	// is left of a row.
+	line(line []byte, number int) (mine bool)
+	// end tells it that there are no more lines.
+	end()
 }
 
 // Dialects returns the names of the dialects that are understood.

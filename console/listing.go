@@ -14,29 +14,34 @@ const (
 	// maxLevels bounds the stack levels of a row.
 	maxLevels = 64
 	// maxNodes bounds the nodes of a listing, and with it the memory a
-	// hostile log can claim (about 350 MB).
-	maxNodes = 4 << 20
+	// hostile log can claim (about 350 MB, half of it in the snapshot).
+	maxNodes = 2 << 20
+	// maxRemarks bounds what a dialect can say about a listing.
+	maxRemarks = 8
 )
 
-// A row is what there is to know about a node.
-type row struct {
-	addr  heap.Addr
-	stack heap.Stack
-}
-
-// A listing is one that is being read.
+// A listing is one that is being read. Dialects read and write what stands
+// above the blank line, and use the methods.
 type listing struct {
+	levels    int                  // stack levels that each row should have; 0: any number
+	layout    any                  // what the dialect wants to remember from the header
+	announced int                  // rows that the device says there are; 0: not said
+	stats     heap.Stats           // totals that the listing states
+	lrs       [maxLevels]heap.Addr // of the row read last, zeros included
+	width     int                  // of the addresses in the first row, in characters
+	missing   int                  // levels the row read last lacks
+
 	d      *dialect
 	number int
 	pool   string
 	line   int // of its header
-	levels int // stack levels that each row should have
-	width  int // of the addresses in the first row, in characters
+	marks  []string
+	boot   int
 
-	rows    []row // what was read; the array is used again by the next listing
+	rows    []heap.Node // what was read; the array is used again by the next listing
+	overrun heap.Node   // the row read last, if it is beyond maxNodes
 	stacks  *stackTable
-	lrs     [maxLevels]heap.Addr // of the row read last, zeros included
-	missing int                  // levels the row read last lacks
+	remarks []string
 
 	ended   bool // by a blank line; more rows can still follow
 	since   int  // lines of other output since the last row
@@ -46,44 +51,88 @@ type listing struct {
 	unreadable int // what is left of rows
 	disorder   int // rows not above the one before
 	overflow   int // rows beyond maxNodes
+	dropped    int // rows that the dialect took back
 }
 
 // padded reports whether addresses of so many characters are padded to that
 // width: 32-bit, 32-bit as newer kernels print it, 64-bit.
 func padded(width int) bool { return width == 10 || width == 12 || width == 18 }
 
-// add appends a node with the stack lrs[:n], whose address was printed in width
-// characters.
-func (l *listing) add(addr heap.Addr, n, width int) {
+// add appends a node with the stack lrs[:levels], whose address was printed in
+// width characters. It returns the node, for the dialect to complete; the
+// pointer is valid until the next call.
+func (l *listing) add(addr heap.Addr, levels, width int) *heap.Node {
 	if l.width == 0 {
 		l.width = width
 	}
 	if l.missing > 0 {
 		l.short++
 	}
-	l.missing = max(0, l.levels-n)
+	l.missing = max(0, l.levels-levels)
+	l.continued()
+	k := len(l.rows)
+	if k >= maxNodes {
+		l.overflow++
+		l.overrun = heap.Node{Addr: addr}
+		return &l.overrun
+	}
+	if k > 0 && addr <= l.rows[k-1].Addr {
+		l.disorder++
+	}
+	if k == cap(l.rows) {
+		l.rows = slices.Grow(l.rows, max(64, k/2))
+	}
+	l.rows = l.rows[:k+1]
+	n := &l.rows[k]
+	*n = heap.Node{Addr: addr, Stack: l.stacks.get(trimZeros(l.lrs[:levels]))}
+	return n
+}
+
+// prompted reports whether the line shows that the command has returned.
+func (l *listing) prompted(line []byte) bool { return l.d.prompt != nil && l.d.prompt(line) }
+
+// continued notes that a line of the listing was read.
+func (l *listing) continued() {
 	l.between += l.since
 	l.since = 0
 	l.ended = false
-	if len(l.rows) >= maxNodes {
-		l.overflow++
-		return
+}
+
+// last returns the node added last, to be completed; nil: there is none.
+func (l *listing) last() *heap.Node {
+	switch {
+	case l.overflow > 0:
+		return &l.overrun
+	case len(l.rows) > 0:
+		return &l.rows[len(l.rows)-1]
 	}
-	if k := len(l.rows); k > 0 && addr <= l.rows[k-1].addr {
-		l.disorder++
+	return nil
+}
+
+// drop takes back the node added last, because the device says that it is not
+// in use any more.
+func (l *listing) drop() {
+	l.missing = 0
+	l.dropped++
+	if l.overflow > 0 {
+		l.overflow--
+	} else if k := len(l.rows); k > 0 {
+		l.rows = l.rows[:k-1]
 	}
-	l.rows = append(l.rows, row{addr, l.stacks.get(trimZeros(l.lrs[:n]))})
+}
+
+// remark adds what the snapshot's Partial should say.
+func (l *listing) remark(text string) {
+	if len(l.remarks) < maxRemarks && !slices.Contains(l.remarks, text) {
+		l.remarks = append(l.remarks, text)
+	}
 }
 
 // extend gives the node added last the stack lrs[:n].
 func (l *listing) extend(n int) {
 	l.missing = max(0, l.levels-n)
-	l.between += l.since
-	l.since = 0
-	l.ended = false
-	if l.overflow == 0 {
-		l.rows[len(l.rows)-1].stack = l.stacks.get(trimZeros(l.lrs[:n]))
-	}
+	l.continued()
+	l.last().Stack = l.stacks.get(trimZeros(l.lrs[:n]))
 }
 
 // trimZeros cuts off the levels that were not there to be recorded.
@@ -116,7 +165,15 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 	if l.overflow > 0 {
 		partial = append(partial, fmt.Sprintf("%s beyond the limit of %d nodes ignored", plain.Plural(l.overflow, "row"), maxNodes))
 	}
-	if l.disorder > 0 {
+	if got := len(l.rows) + l.overflow + l.dropped; l.announced > got && cut == "" && l.unreadable == 0 {
+		partial = append(partial, fmt.Sprintf("%d of %s missing", l.announced-got, plain.Plural(l.announced, "row")))
+	}
+	partial = append(partial, l.remarks...)
+	if l.disorder > 0 && l.d.unordered {
+		if twice := l.sort(); twice > 0 {
+			partial = append(partial, plain.Plural(twice, "node")+" listed twice")
+		}
+	} else if l.disorder > 0 {
 		twice := l.sort()
 		s := plain.Plural(l.disorder, "row") + " out of order"
 		if twice > 0 {
@@ -125,14 +182,15 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 		partial = append(partial, s+": text was lost or two listings ran into each other")
 	}
 	nodes := make([]heap.Node, len(l.rows))
-	for i := range nodes {
-		nodes[i].Addr, nodes[i].Stack = l.rows[i].addr, l.rows[i].stack
-	}
+	copy(nodes, l.rows)
 	return &heap.Snapshot{
 		Label:   fmt.Sprintf("listing %d", l.number),
 		Source:  source,
 		Pool:    l.pool,
+		Boot:    l.boot,
+		Marks:   l.marks,
 		Nodes:   nodes,
+		Stats:   l.stats,
 		Partial: strings.Join(partial, "; "),
 	}
 }
@@ -140,9 +198,9 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 // sort restores the order of address, keeps the first of several rows for one
 // address, and returns how many it dropped.
 func (l *listing) sort() int {
-	slices.SortStableFunc(l.rows, func(a, b row) int { return cmp.Compare(a.addr, b.addr) })
+	slices.SortStableFunc(l.rows, func(a, b heap.Node) int { return cmp.Compare(a.Addr, b.Addr) })
 	before := len(l.rows)
-	l.rows = slices.CompactFunc(l.rows, func(a, b row) bool { return a.addr == b.addr })
+	l.rows = slices.CompactFunc(l.rows, func(a, b heap.Node) bool { return a.Addr == b.Addr })
 	return before - len(l.rows)
 }
 

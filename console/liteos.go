@@ -28,37 +28,40 @@ import (
 var liteos = dialect{
 	name:     "LiteOS memused",
 	sample:   "node  LR[0]  LR[1]  LR[2]",
+	keys:     []string{"LR[0]", liteosExcPool},
+	boot:     []string{"Hello Huawei LiteOS", "LiteOS Kernel Version", "main core booting up", "U-Boot SPL", "U-Boot 20"},
 	header:   liteosHeader,
 	row:      liteosRow,
 	stray:    liteosStray,
 	resume:   liteosResume,
 	fragment: liteosFragment,
 	prompt:   func(line []byte) bool { return bytes.Contains(line, []byte("LiteOS # ")) },
-	restart:  liteosRestart,
 	pool: func(line []byte) (string, bool) {
-		const name = "exc interaction memory"
-		return name, bytes.HasSuffix(bytes.TrimSpace(line), []byte(name))
+		return liteosExcPool, bytes.HasSuffix(bytes.TrimSpace(line), []byte(liteosExcPool))
 	},
 }
 
+const liteosExcPool = "exc interaction memory"
+
 // liteosHeader accepts "node" or "pstNode" directly followed by LR[0], LR[1]
 // and so on: a column in between makes it another dialect.
-func liteosHeader(line []byte) (levels int, ok bool) {
+func liteosHeader(line []byte, l *listing) bool {
 	i := bytes.Index(line, []byte("LR[0]"))
 	if i < 0 {
-		return 0, false
+		return false
 	}
 	before := bytes.TrimRight(line[:i], " \t\r\x00")
 	if len(before) == i {
-		return 0, false
+		return false
 	}
 	word := before
 	if j := bytes.LastIndexAny(before, " \t\r\x00"); j >= 0 {
 		word = before[j+1:]
 	}
 	if string(word) != "node" && string(word) != "pstNode" {
-		return 0, false
+		return false
 	}
+	levels := 0
 	for levels < maxLevels && i < len(line) {
 		n := len("LR[")
 		if !bytes.HasPrefix(line[i:], []byte("LR[")) {
@@ -74,7 +77,8 @@ func liteosHeader(line []byte) (levels int, ok bool) {
 		levels++
 		i = skipSpace(line, i+n+1)
 	}
-	return levels, levels > 0
+	l.levels = levels
+	return levels > 0
 }
 
 // liteosRow reads every row in the line. Nearly always that is one, from the
@@ -176,24 +180,4 @@ func liteosFragment(line []byte) bool {
 		}
 	}
 	return true
-}
-
-// liteosReport is in front of each line that LiteOS reports an error with.
-var liteosReport = []byte("[ERR]")
-
-var liteosBoot = [][]byte{
-	[]byte("Hello Huawei LiteOS"),
-	[]byte("LiteOS Kernel Version"),
-	[]byte("main core booting up"),
-	[]byte("U-Boot SPL"),
-	[]byte("U-Boot 20"),
-}
-
-func liteosRestart(line []byte) bool {
-	for _, s := range liteosBoot {
-		if bytes.Contains(line, s) {
-			return true
-		}
-	}
-	return false
 }

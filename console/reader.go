@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
@@ -26,7 +27,8 @@ const (
 	promptInRow = "the prompt came in the middle of a row"
 )
 
-// A Reader reads the listings in one log. It implements heap.Source.
+// A Reader reads one log: the listings in it, and what the device reports
+// itself about a damaged heap. It implements heap.Source.
 //
 // A listing is complete when the shell shows that the command returned: a
 // blank line or the prompt after its last row. It counts as cut, and its
@@ -35,31 +37,49 @@ const (
 //
 // A Reader must not be used from several goroutines at a time.
 type Reader struct {
+	// Marks are texts to look for in the lines that are no rows of a listing:
+	// a snapshot's Marks are those found since the header of the one before
+	// and in front of its own. To be set before reading, a few.
+	Marks []string
+
 	name    string
 	lines   lineReader
 	head    []byte // first bytes of the log, to say what it is if no listing is found
 	scratch []byte
 	stacks  stackTable
 
-	open   *listing
-	ready  []*heap.Snapshot // finished, not yet handed out
-	listed int              // listings begun, those of further pools not counted
-	rows   []row            // of the listing before: an array for the next
+	open      *listing
+	observers []observer
+	ready     []Item      // finished, not yet handed out
+	listed    int         // listings begun, those of further pools not counted
+	rows      []heap.Node // of the listing before: an array for the next
+	marks     []string    // found for the next listing
+	listMarks []string    // of the current listing, for its further pools
 
 	pool     string // announced for the next listing
 	poolLine int
 	restart  int // line of a restart since the last listing; 0: none
 	restarts int // between listings
+	boot     int // restarts so far
+	// bootTexts are those of the device's boot texts that were seen since
+	// the boot began; 0: it is over.
+	bootTexts uint64
 	// restarted names the first listings behind a restart.
 	restarted []string
 	strays    int // rows outside every listing
 	strayAt   int // line of the first of them
-	reports   int // lines of reports in front of the first listing
 	stats     Stats
 	notes     []string
 	unsaid    int // notes beyond maxNotes
 	done      bool
-	err       error // to be yielded last
+	err       error           // to be yielded last
+	none      *NoListingError // for Snapshots: there were none
+}
+
+// An Item is one thing that a log holds: exactly one of the two is set.
+type Item struct {
+	Snapshot *heap.Snapshot
+	Finding  *heap.Finding
 }
 
 // Stats counts what a Reader has seen so far.
@@ -67,6 +87,7 @@ type Stats struct {
 	Bytes     int64 // of the log
 	Lines     int
 	Snapshots int
+	Findings  int
 	Nodes     int // in all snapshots
 	Between   int // lines of other output in the middle of listings
 	Short     int // rows with stack levels missing
@@ -78,7 +99,16 @@ type Stats struct {
 // NewReader returns a Reader of the log r. The name stands in
 // Snapshot.Source, in errors and in notes; it is usually the file's.
 func NewReader(r io.Reader, name string) *Reader {
-	return &Reader{name: name, lines: newLineReader(r)}
+	reader := &Reader{name: name, lines: newLineReader(r)}
+	reader.observers = []observer{}
+	return reader
+}
+
+// emit queues what an observer found.
+func (r *Reader) emit(f *heap.Finding) {
+	r.stats.Findings++
+	r.bootTexts = 0
+	r.ready = append(r.ready, Item{Finding: f})
 }
 
 // NoListingError says that a log holds nothing to work with.
@@ -87,9 +117,9 @@ type NoListingError struct {
 	Lines  int    // read
 	Kind   string // FileELF and so on if the log does not look like text; else empty
 	Strays int    // rows of listings whose header the log lacks
-	// Reports counts the lines of what the device reported itself about a
-	// damaged heap.
-	Reports int
+	// Findings counts what the device reported itself about a damaged heap,
+	// which Reader.Findings yields.
+	Findings int
 }
 
 // Error says what was looked for.
@@ -108,37 +138,83 @@ func (e *NoListingError) Error() string {
 	if e.Strays > 0 {
 		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plain.Plural(e.Strays, "row"))
 	}
-	if e.Reports > 0 {
-		s += fmt.Sprintf("; there are %s of LiteOS [ERR] reports, but only memused listings are read so far", plain.Plural(e.Reports, "line"))
+	if e.Findings > 0 {
+		s += fmt.Sprintf("; there are %s of a damaged heap or a wild pointer", plain.Plural(e.Findings, "report"))
 	}
 	return s
 }
 
-// Snapshots returns the snapshots of the log in order; two that differ only in
-// Pool were printed by one command and share a label. The error is a
-// *NoListingError if the log holds none, or what the log's Read returned; the
-// listing being read at that moment is yielded before it as a partial one.
-// The sequence can be consumed once; breaking out of it and calling Snapshots
-// again continues.
+// Items returns everything in the log in the order in which it was complete:
+// a report in the middle of a listing comes before the listing. The error is
+// what the log's Read returned, with what was being read then yielded before
+// it as partial; or a *NoListingError with a Kind if there are no items
+// because the log is not text. A log in which there is nothing yields nothing.
+//
+// Items, Snapshots and Findings consume the same log: what one of them has
+// yielded or passed over, the others do not yield again. Breaking out of one
+// and calling it again continues.
+func (r *Reader) Items() iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		if !r.each(yield) {
+			return
+		}
+		if n := r.none; n != nil && n.Kind != "" && n.Findings == 0 {
+			r.none = nil
+			yield(Item{}, n)
+		}
+	}
+}
+
+// Snapshots returns the snapshots of the log in order and passes over
+// findings; two that differ only in Pool were printed by one command and share
+// a label. The error is a *NoListingError if the log holds none, or what the
+// log's Read returned; the listing being read at that moment is yielded before
+// it as a partial one.
 func (r *Reader) Snapshots() iter.Seq2[*heap.Snapshot, error] {
 	return func(yield func(*heap.Snapshot, error) bool) {
-		for {
-			for len(r.ready) > 0 {
-				s := r.ready[0]
-				r.ready = r.ready[1:]
-				if !yield(s, nil) {
-					return
-				}
-			}
-			if r.done {
-				if err := r.err; err != nil {
-					r.err = nil
-					yield(nil, err)
-				}
+		whole := r.each(func(i Item, err error) bool {
+			return i.Snapshot == nil && err == nil || yield(i.Snapshot, err)
+		})
+		if n := r.none; whole && n != nil {
+			r.none = nil
+			yield(nil, n)
+		}
+	}
+}
+
+// Findings returns what the device reported itself about its heap, in order,
+// and passes over snapshots. Errors are as those of Items.
+func (r *Reader) Findings() iter.Seq2[*heap.Finding, error] {
+	return func(yield func(*heap.Finding, error) bool) {
+		for i, err := range r.Items() {
+			if (i.Finding != nil || err != nil) && !yield(i.Finding, err) {
 				return
 			}
-			r.step()
 		}
+	}
+}
+
+// each yields the items and the error, if any. It reports whether the log is
+// over, nobody broke out and there was no error.
+func (r *Reader) each(yield func(Item, error) bool) bool {
+	for {
+		for len(r.ready) > 0 {
+			i := r.ready[0]
+			r.ready[0] = Item{}
+			r.ready = r.ready[1:]
+			if !yield(i, nil) {
+				return false
+			}
+		}
+		if r.done {
+			if err := r.err; err != nil {
+				r.err = nil
+				yield(Item{}, err)
+				return false
+			}
+			return true
+		}
+		r.step()
 	}
 }
 
@@ -146,7 +222,7 @@ func (r *Reader) Snapshots() iter.Seq2[*heap.Snapshot, error] {
 func (r *Reader) step() {
 	if r.open != nil && r.open.ended {
 		// A prompt has no line end: on a live console, do not wait for one.
-		if p := r.lines.partial(); p != nil && r.open.d.prompt(r.clean(p)) {
+		if p := r.lines.partial(); p != nil && r.open.prompted(r.clean(p)) {
 			r.close("")
 			return
 		}
@@ -216,44 +292,74 @@ func (r *Reader) line(line []byte, terminated bool) {
 		r.head = append(r.head, '\n')
 	}
 	line = r.clean(line)
-	if l := r.open; l != nil {
-		switch {
-		case l.ended && l.d.prompt(line):
-			r.close("")
-		case l.d.row(line, l):
-			if l.missing > 0 && l.d.prompt(line) {
-				r.close(midRow(l, promptInRow))
-			} else if !terminated && !padded(l.width) {
-				// The last number may have lost digits, and nothing shows it.
-				l.missing = max(l.missing, 1)
-			}
-			return
-		case l.missing > 0 && l.d.resume(line, l):
-			return
+	if r.open != nil && r.row(r.open, line, terminated) {
+		return
+	}
+	texts := lineTexts.find(line)
+	if boot := texts & bootBits; boot != 0 {
+		r.booting(boot)
+	}
+	for _, m := range r.Marks {
+		if !slices.Contains(r.marks, m) && bytes.Contains(line, []byte(m)) {
+			r.marks = append(r.marks, m)
 		}
 	}
-	if r.header(line) {
+	mine := false
+	for _, o := range r.observers {
+		mine = o.line(line, r.lines.line) || mine
+	}
+	if texts&^bootBits != 0 && r.header(line, texts) {
 		return
 	}
-	if r.open == nil {
-		r.outside(line)
-		return
+	if r.open == nil || !r.inside(r.open, line, texts, mine) {
+		r.outside(line, texts)
 	}
-	l := r.open
-	if _, ok := l.d.pool(line); ok {
-		r.close(midRow(l, "the next pool was announced in the middle of a row"))
-		r.outside(line)
-		return
+}
+
+// row shows a line to the dialect of the open listing. It reports whether the
+// line belongs to the listing.
+func (r *Reader) row(l *listing, line []byte, terminated bool) bool {
+	switch {
+	case l.ended && l.prompted(line):
+		r.close("")
+		return false
+	case l.d.row(line, l):
+		if l.missing > 0 && l.prompted(line) {
+			r.close(midRow(l, promptInRow))
+		} else if !terminated && !padded(l.width) {
+			// The last number may have lost digits, and nothing shows it.
+			l.missing = max(l.missing, 1)
+		}
+	case l.missing > 0 && l.d.resume != nil && l.d.resume(line, l):
+	case l.d.follow != nil && l.d.follow(line, l):
+		l.continued()
+	case l.d.end != nil && l.d.end(line, l):
+		l.continued()
+		r.close("")
+	default:
+		return false
+	}
+	return true
+}
+
+// inside looks at a line in the middle of the listing l that is no row. It
+// reports whether nobody else needs to look at it.
+func (r *Reader) inside(l *listing, line []byte, texts uint64, mine bool) bool {
+	if texts != 0 && l.d.pool != nil {
+		if _, ok := l.d.pool(line); ok {
+			r.close(midRow(l, "the next pool was announced in the middle of a row"))
+			return false
+		}
 	}
 	switch {
-	case l.d.prompt(line):
+	case l.prompted(line):
 		r.close(midRow(l, promptInRow))
-	case l.d.restart(line):
+	case texts&bootBits != 0:
 		r.close("the device restarted")
-		r.outside(line)
-	case skipSpace(line, 0) == len(line):
+		return false
+	case !mine && skipSpace(line, 0) == len(line):
 		l.ended = true
-	case !l.ended && l.d.fragment(line):
+	case !mine && !l.ended && l.d.fragment != nil && l.d.fragment(line):
 		l.unreadable++
 	default:
 		l.since++
@@ -261,6 +367,7 @@ func (r *Reader) line(line []byte, terminated bool) {
 			r.close("")
 		}
 	}
+	return true
 }
 
 func midRow(l *listing, reason string) string {
@@ -270,11 +377,30 @@ func midRow(l *listing, reason string) string {
 	return ""
 }
 
+// booting notes that the device printed some of its boot texts. One boot
+// prints several; one of them twice is two boots.
+func (r *Reader) booting(texts uint64) {
+	if r.restart == 0 {
+		r.restart = r.lines.line
+	}
+	if r.bootTexts != 0 && r.bootTexts&texts == 0 {
+		r.bootTexts |= texts
+		return
+	}
+	if r.bootTexts != 0 || r.boot > 0 || r.listed > 0 || r.stats.Findings > 0 {
+		r.boot++
+	}
+	r.bootTexts = texts
+}
+
 // header opens a listing if the line is a header.
-func (r *Reader) header(line []byte) bool {
-	for _, d := range dialects {
-		levels, ok := d.header(line)
-		if !ok {
+func (r *Reader) header(line []byte, texts uint64) bool {
+	for i, d := range dialects {
+		if texts&(1<<i) == 0 {
+			continue
+		}
+		l := &listing{d: d, stacks: &r.stacks}
+		if !d.header(line, l) {
 			continue
 		}
 		if r.open != nil {
@@ -284,42 +410,43 @@ func (r *Reader) header(line []byte) bool {
 			}
 			r.close(cut)
 		}
-		pool := ""
-		if r.pool != "" && r.lines.line-r.poolLine <= poolReach && r.listed > 0 {
-			pool = r.pool
-		} else {
-			r.listed++
-		}
-		r.pool = ""
-		if r.restart > 0 && r.listed > 1 {
-			if r.restarts++; len(r.restarted) < maxRestarts {
-				r.restarted = append(r.restarted, fmt.Sprintf("%d (line %d)", r.listed, r.restart))
-			}
-		}
-		r.restart = 0
-		r.open = &listing{
-			d: d, number: r.listed, pool: pool, line: r.lines.line, levels: levels, stacks: &r.stacks, rows: r.rows[:0],
-		}
+		r.begin(l)
 		return true
 	}
 	return false
 }
 
+// begin opens the listing l, whose header was just read.
+func (r *Reader) begin(l *listing) {
+	if r.pool != "" && r.lines.line-r.poolLine <= poolReach && r.listed > 0 {
+		l.pool = r.pool
+	} else {
+		r.listed++
+		r.listMarks, r.marks = r.marks, nil
+	}
+	r.pool = ""
+	if r.restart > 0 && r.listed > 1 {
+		if r.restarts++; len(r.restarted) < maxRestarts {
+			r.restarted = append(r.restarted, fmt.Sprintf("%d (line %d)", r.listed, r.restart))
+		}
+	}
+	r.restart, r.bootTexts = 0, 0
+	l.number, l.line, l.boot, l.marks = r.listed, r.lines.line, r.boot, r.listMarks
+	l.rows, r.rows = r.rows[:0], nil
+	r.open = l
+}
+
 // outside looks at a line that belongs to no listing.
-func (r *Reader) outside(line []byte) {
-	if r.listed == 0 && bytes.Contains(line, liteosReport) {
-		r.reports++
-	}
-	for _, d := range dialects {
-		if pool, ok := d.pool(line); ok {
-			r.pool, r.poolLine = pool, r.lines.line
-		}
-		if r.restart == 0 && d.restart(line) {
-			r.restart = r.lines.line
+func (r *Reader) outside(line []byte, texts uint64) {
+	for i, d := range dialects {
+		if texts&(1<<i) != 0 && d.pool != nil {
+			if pool, ok := d.pool(line); ok {
+				r.pool, r.poolLine = pool, r.lines.line
+			}
 		}
 	}
 	for _, d := range dialects {
-		if d.stray(line) {
+		if d.stray != nil && d.stray(line) {
 			if r.strays++; r.strays == 1 {
 				r.strayAt = r.lines.line
 			}
@@ -342,7 +469,7 @@ func (r *Reader) close(cut string) {
 	r.stats.Nodes += len(s.Nodes)
 	r.stats.Between += l.between
 	r.stats.Short += l.short
-	r.ready = append(r.ready, s)
+	r.ready = append(r.ready, Item{Snapshot: s})
 }
 
 // end finishes what is open when the log is over, or cannot be read further.
@@ -358,11 +485,14 @@ func (r *Reader) end(err error) {
 	default:
 		r.close("the log ends before the blank line or prompt that ends a listing")
 	}
+	for _, o := range r.observers {
+		o.end()
+	}
 	switch {
 	case failed:
 		r.err = fmt.Errorf("%s:%d: %w", r.name, r.lines.line, err)
-	case r.listed == 0:
-		r.err = &NoListingError{Name: r.name, Lines: r.lines.line, Kind: binaryKind(r.head), Strays: r.strays, Reports: r.reports}
+	case r.stats.Snapshots == 0:
+		r.none = &NoListingError{Name: r.name, Lines: r.lines.line, Kind: binaryKind(r.head), Strays: r.strays, Findings: r.stats.Findings}
 	}
 }
 

@@ -449,6 +449,13 @@ func BenchmarkMemused(b *testing.B) {
 
 func BenchmarkWholeLog(b *testing.B) { benchmark(b, bytes.Repeat(testdata(b, "leak-series.log"), 50)) }
 
+// What has nothing to do with heaps: boot messages, tables, reports of tasks.
+func BenchmarkOtherText(b *testing.B) {
+	log := testdata(b, "leak-series.log")
+	log = log[:bytes.Index(log, []byte("node            LR[0]"))]
+	benchmark(b, append(bytes.Repeat(log, 1000), header+row1+end...))
+}
+
 func benchmark(b *testing.B, log []byte) {
 	b.SetBytes(int64(len(log)))
 	b.ReportAllocs()
