@@ -11,6 +11,7 @@ package heap
 import (
 	"fmt"
 	"iter"
+	"math"
 	"strconv"
 	"time"
 )
@@ -203,6 +204,18 @@ func (s *Snapshot) OwnerName(o Owner) string {
 		return ""
 	}
 	return strconv.FormatUint(uint64(o), 10)
+}
+
+// Age returns how long before the snapshot n was born, and whether that is known.
+func (s *Snapshot) Age(n *Node) (age time.Duration, ok bool) {
+	if s.TickHz == 0 || n.Birth == 0 || s.Tick < n.Birth {
+		return 0, false
+	}
+	ns := float64(s.Tick-n.Birth) / float64(s.TickHz) * float64(time.Second)
+	if ns >= math.MaxInt64 {
+		return 0, false // not a tick
+	}
+	return time.Duration(ns), true
 }
 
 // A Source yields the snapshots it holds in the order in which they were

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -104,6 +105,26 @@ func TestSummary(t *testing.T) {
 	for _, k := range []heap.Kind{heap.HeaderDamaged, heap.BackupDamaged, heap.BothDamaged, heap.LinkBroken, heap.FreeDamaged, heap.FreeIndexWrong, heap.TotalsWrong, heap.PoolHeadDamaged} {
 		if k.WildPointer() {
 			t.Errorf("%s is a wild pointer", k)
+		}
+	}
+}
+
+func TestAge(t *testing.T) {
+	for _, c := range []struct {
+		tick, hz, birth uint64
+		want            time.Duration
+		ok              bool
+	}{
+		{1100, 100, 100, 10 * time.Second, true},
+		{100, 100, 100, 0, true},
+		{100, 100, 101, 0, false},
+		{100, 100, 0, 0, false},
+		{100, 0, 1, 0, false},
+		{1 << 63, 1, 1, 0, false}, // longer than a Duration
+	} {
+		s := &heap.Snapshot{Tick: c.tick, TickHz: c.hz}
+		if got, ok := s.Age(&heap.Node{Birth: c.birth}); got != c.want || ok != c.ok {
+			t.Errorf("%+v: %v, %v", c, got, ok)
 		}
 	}
 }

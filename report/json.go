@@ -228,15 +228,7 @@ func (n *NodesJSON) Listing(l leak.Listing) error {
 			}
 			n.d.separate(k)
 			k++
-			n.d.value(struct {
-				Addr    heap.Addr   `json:"addr"`
-				Payload heap.Addr   `json:"payload,omitempty"`
-				Size    uint64      `json:"size,omitempty"`
-				Total   uint64      `json:"total,omitempty"`
-				Owner   heap.Owner  `json:"owner,omitempty"`
-				Birth   uint64      `json:"birth,omitempty"`
-				Stack   []jsonFrame `json:"stack"`
-			}{node.Addr, node.Payload, node.Size, node.Total, node.Owner, node.Birth, jsonStack(leak.Resolve(n.sym, node.Stack))})
+			n.d.value(newJSONNode(node, n.sym))
 		}
 		n.d.raw("]}")
 	}

@@ -23,6 +23,12 @@ type Options struct {
 	Top int
 	// TopHint says how to see the rest, for example "--top 0 shows all".
 	TopHint string
+	// Verbose shows whole call stacks, one frame a line, every count and every
+	// reason in text.
+	Verbose bool
+	// ASCII keeps what text draws to ASCII characters. Names are written as
+	// they are.
+	ASCII bool
 }
 
 // screenful is how many call sites text shows unless asked for more: with what
@@ -165,6 +171,13 @@ func (t *text) wrap(chain []string, indent int) {
 	t.WriteByte('\n')
 }
 
+// NotesText writes notes as they stand at the end of every text document.
+func NotesText(w io.Writer, notes []string, o Options) error {
+	t := newText(w, o)
+	t.notes(notes)
+	return t.Flush()
+}
+
 // notes writes what the reader should know, at the end of a document.
 func (t *text) notes(notes []string) {
 	if len(notes) > 0 {
@@ -176,9 +189,12 @@ func (t *text) notes(notes []string) {
 }
 
 // paragraph writes s broken at blanks, with further lines indented.
-func (t *text) paragraph(s string, indent int) {
-	column := 0
-	for i, word := range strings.Split(s, " ") {
+func (t *text) paragraph(s string, indent int) { t.paragraphAt(0, s, indent) }
+
+// paragraphAt is paragraph for text that begins in a column.
+func (t *text) paragraphAt(column int, s string, indent int) {
+	i := 0
+	for word := range strings.FieldsSeq(s) {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case i == 0:
@@ -191,6 +207,7 @@ func (t *text) paragraph(s string, indent int) {
 		}
 		t.WriteString(word)
 		column += n
+		i++
 	}
 	t.WriteByte('\n')
 }
@@ -208,6 +225,53 @@ func chainOf(pool string, frames []heap.Frame) []string {
 		chain[0] = "[" + plain.Clean(pool) + "] " + chain[0]
 	}
 	return chain
+}
+
+// frames writes a stack that starts in a column, one frame a line, functions
+// and places aligned, and not more than so many frames unless all is asked for.
+func (t *text) frames(indent int, frames []heap.Frame, most int) {
+	for n := len(frames); n > 1 && (frames[n-1].Function == "runtime.goexit" || frames[n-1].Function == "runtime.main"); n-- {
+		frames = frames[:n-1] // every stack of a Go program ends there
+	}
+	more := 0
+	if !t.Verbose {
+		more = max(0, len(frames)-most)
+		frames = frames[:len(frames)-more]
+	}
+	width := 0
+	for _, f := range frames {
+		if n := utf8.RuneCountInString(function(f)); n <= maxAligned {
+			width = max(width, n)
+		}
+	}
+	for i, f := range frames {
+		if i > 0 {
+			t.printf("%*s", indent, "")
+		}
+		line := function(f)
+		if f.File != "" {
+			line = fmt.Sprintf("%-*s  %s:%d", width, line, plain.Clean(f.File), f.Line)
+		}
+		if f.Inlined {
+			line += t.paint(faint, " (inlined)")
+		}
+		t.WriteString(line + "\n")
+	}
+	if more > 0 {
+		t.printf("%*s%s\n", indent, "", plain.Plural(more, "more frame"))
+	}
+}
+
+// maxAligned is how long a function's name may be for the places of the others
+// to be aligned behind it.
+const maxAligned = 48
+
+// function returns the name of a frame's function, its address if it has none.
+func function(f heap.Frame) string {
+	if f.Function == "" {
+		return f.Addr.String()
+	}
+	return plain.Clean(f.Function)
 }
 
 func signed(n int64) string {

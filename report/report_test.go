@@ -30,6 +30,7 @@ var sym = names{
 	1: {Function: "read_sample", File: "app.c", Line: 48},
 	2: {Function: "process", File: "app.c", Line: 59},
 	3: {Function: "evil\x1b[31m\nname"},
+	4: {Function: "log_dup", File: "log.c", Line: 7},
 }
 
 // listing makes a snapshot of n nodes with stack lrs.

@@ -48,7 +48,7 @@ func (c *call) listMarks() error {
 	}
 	c.printf("%8s  %10s  name\n", "age", "used nodes")
 	for _, m := range marks {
-		c.printf("%8s  %10d  %s\n", age(time.Since(m.snap.Time)), len(m.snap.Nodes), plain.Clean(m.name))
+		c.printf("%8s  %10d  %s\n", plain.Duration(time.Since(m.snap.Time)), len(m.snap.Nodes), plain.Clean(m.name))
 	}
 	return nil
 }
@@ -70,7 +70,7 @@ func (c *call) diff() error {
 		return err
 	}
 	before := *from.snap
-	before.Label, before.Source = fmt.Sprintf("mark %q", from.name), age(snap.Time.Sub(before.Time))+" ago"
+	before.Label, before.Source = fmt.Sprintf("mark %q", from.name), plain.Duration(snap.Time.Sub(before.Time))+" ago"
 	snap.Label, snap.Source = "now", "pool "+snap.Pool
 	before.Pool, snap.Pool = "", "" // one pool, named already
 

@@ -181,12 +181,7 @@ func (c *call) symbolNotes() []string {
 }
 
 // printNotes ends an answer that no report has written.
-func (c *call) printNotes(notes []string) {
-	for _, n := range notes {
-		c.printf("\n")
-		wrap(c, "note: "+n, "      ")
-	}
-}
+func (c *call) printNotes(notes []string) { report.NotesText(c, notes, c.options(0)) }
 
 // options are those of a table of call stacks.
 func (c *call) options(top int) report.Options {

@@ -1,18 +1,13 @@
 package shell
 
 import (
-	"fmt"
-	"io"
 	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
-	"time"
-	"unicode/utf8"
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
-	"github.com/heapwright/heapwright/leak"
 )
 
 // Lines of a few words that a person reads; tables of call stacks are written
@@ -63,6 +58,11 @@ var build = sync.OnceValues(func() (module, program string) {
 	return info.Main.Path, info.Path
 })
 
+// short resolves addresses to frames as Short makes them.
+type short struct{ heap.Symbolizer }
+
+func (s short) Frames(lr heap.Addr) []heap.Frame { return shorten(s.Symbolizer.Frames(lr)) }
+
 func shorten(frames []heap.Frame) []heap.Frame {
 	for i, f := range frames {
 		frames[i] = Short(f)
@@ -70,86 +70,10 @@ func shorten(frames []heap.Frame) []heap.Frame {
 	return frames
 }
 
-// maxFrames bounds the stacks that are written: the outer end of a deep stack
-// says little.
-const maxFrames = 16
-
-// writeStack writes a stack, one frame a line, functions and places aligned,
-// and not more than so many frames.
-func writeStack(w io.Writer, indent string, sym heap.Symbolizer, s heap.Stack, most int) {
-	frames := shorten(leak.Resolve(sym, s))
-	for n := len(frames); n > 1 && (frames[n-1].Function == "runtime.goexit" || frames[n-1].Function == "runtime.main"); n-- {
-		frames = frames[:n-1]
-	}
-	more := max(0, len(frames)-most)
-	frames = frames[:len(frames)-more]
-	width := 0
-	name := func(f heap.Frame) string {
-		if f.Function == "" {
-			return f.Addr.String()
-		}
-		return plain.Clean(f.Function)
-	}
-	for _, f := range frames {
-		if n := utf8.RuneCountInString(name(f)); n <= 48 {
-			width = max(width, n)
-		}
-	}
-	for _, f := range frames {
-		if f.File == "" {
-			fmt.Fprintf(w, "%s%s\n", indent, name(f))
-		} else {
-			fmt.Fprintf(w, "%s%-*s  %s:%d\n", indent, width, name(f), plain.Clean(f.File), f.Line)
-		}
-	}
-	if more > 0 {
-		fmt.Fprintf(w, "%s%s\n", indent, plain.Plural(more, "more frame"))
-	}
-}
-
-// wrap writes text broken at blanks to 78 columns, further lines indented.
-func wrap(w io.Writer, text, indent string) { wrapAt(w, 0, text, indent) }
-
-// wrapAt is wrap for text that begins in a column.
-func wrapAt(w io.Writer, column int, text, indent string) {
-	const width = 78
-	for i, word := range strings.Fields(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case column+1+n > width:
-			io.WriteString(w, "\n"+indent)
-			column = len(indent)
-		default:
-			io.WriteString(w, " ")
-			column++
-		}
-		io.WriteString(w, word)
-		column += n
-	}
-	io.WriteString(w, "\n")
-}
-
 // bornAgo is how long before a snapshot a node was allocated; "" is unknown.
 func bornAgo(n *heap.Node, s *heap.Snapshot) string {
-	if s == nil || n.Birth == 0 || s.Tick < n.Birth || s.TickHz == 0 {
-		return ""
+	if age, ok := s.Age(n); ok {
+		return plain.Duration(age)
 	}
-	return age(time.Duration(s.Tick-n.Birth) * time.Second / time.Duration(s.TickHz))
-}
-
-// age formats a time that has passed in a few characters.
-func age(d time.Duration) string {
-	s := int(max(0, d) / time.Second)
-	switch {
-	case s < 10:
-		return fmt.Sprintf("%.1fs", max(0, d).Seconds())
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 60*60:
-		return fmt.Sprintf("%dm%02ds", s/60, s%60)
-	case s < 48*60*60:
-		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
-	}
-	return fmt.Sprintf("%dd%02dh", s/86400, s/3600%24)
+	return ""
 }

@@ -3,8 +3,10 @@
 package plain
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -26,4 +28,21 @@ func Plural(n int, what string) string {
 		return "1 " + what
 	}
 	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// Duration formats a time in a few characters, "5.2s", "1h05m" or "3d07h"; what
+// is negative counts as 0.
+func Duration(d time.Duration) string {
+	s := int(max(0, d) / time.Second)
+	switch {
+	case s < 10:
+		return fmt.Sprintf("%.1fs", max(0, d).Seconds())
+	case s < 60:
+		return fmt.Sprintf("%ds", s)
+	case s < 60*60:
+		return fmt.Sprintf("%dm%02ds", s/60, s%60)
+	case s < 48*60*60:
+		return fmt.Sprintf("%dh%02dm", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%dd%02dh", s/86400, s/3600%24)
 }
