@@ -25,8 +25,9 @@ type Diff struct {
 // Change is what changed at one call site.
 //
 // A node is the same in both listings if its address and its stack are, and
-// its birth where both tell one. Without births, memory that was freed and
-// allocated again by the same call chain in between passes for kept.
+// its birth and serial number where both tell one, and the device did not
+// restart in between. Without births and serial numbers, memory that was freed
+// and allocated again by the same call chain in between passes for kept.
 type Change struct {
 	Pool   string
 	Frames []heap.Frame // innermost first
@@ -163,7 +164,7 @@ func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
 			appeared(&b.Nodes[j])
 			j++
 		default:
-			if same(&a.Nodes[i], &b.Nodes[j]) {
+			if a.Boot == b.Boot && same(&a.Nodes[i], &b.Nodes[j]) {
 				if a.Nodes[i].State == heap.Used {
 					sites.site(a.Pool, a.Nodes[i].Stack).Kept++
 				}
@@ -178,7 +179,7 @@ func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
 }
 
 func same(a, b *heap.Node) bool {
-	return a.State == b.State && a.Stack.Equal(b.Stack) && (a.Birth == b.Birth || a.Birth == 0 || b.Birth == 0)
+	return a.State == b.State && a.Stack.Equal(b.Stack) && sameBirth(a.Birth, b.Birth) && sameBirth(a.Serial, b.Serial)
 }
 
 // knownUpTo returns the last address about which a snapshot says something.

@@ -1,7 +1,6 @@
 package leak
 
 import (
-	"cmp"
 	"slices"
 	"sort"
 	"time"
@@ -9,14 +8,27 @@ import (
 	"github.com/heapwright/heapwright/heap"
 )
 
-// A Series counts the nodes of each call site in one listing after the other.
-// It keeps the counts and no nodes, so it needs memory for every pair of a
-// site and a listing in which the site has nodes. It must not be used from
-// several goroutines at a time.
+// A Series follows the nodes of each call site from one listing to the next
+// and judges the sites. It keeps the nodes of the last complete listing of each
+// pool; of those before only how many each site had and, per interval between
+// two listings, how many of the nodes born in it were left in each later one.
+// It must not be used from several goroutines at a time.
 type Series struct {
-	sites    *grouper[Site]
+	options  Options
+	sites    *grouper[track]
+	pools    []*population // of the run that each pool is in
 	listings [][]Info
 	skipped  int
+}
+
+// A track is a site and what its nodes did in the current run.
+type track struct {
+	Site
+	population *population // the last one that the site had nodes in
+	cohorts    []*cohort   // in ascending order of birth
+	counts     bool        // nodes without addresses were seen
+	past       judgement   // the gravest of runs before; zero: none
+	tests      int         // runs in past that counted as tests
 }
 
 // Site is a call site and its nodes over the listings.
@@ -62,7 +74,13 @@ type Site struct {
 	// empty if none does.
 	Suppressed string
 
-	last int // nodes in the last compared listing
+	// From and To are the numbers of the listings between which Growth was
+	// computed, from 1: the window of the pool, or the run that Verdict is
+	// about. Equal if there is only one.
+	From, To int
+
+	last int     // nodes in listing To
+	rate float64 // leaked nodes per listing
 	key  string
 }
 
@@ -84,7 +102,7 @@ func (s *Site) At(listing int) Count {
 
 // Options say how listings are judged. The zero value is the usual way.
 type Options struct {
-	// Wrappers are patterns (see Wrapper) of functions that only pass an
+	// Wrappers are patterns (see CheckWrapper) of functions that only pass an
 	// allocation on, besides the well-known ones.
 	Wrappers []string
 	// Interval is the time between two listings, where the source does not
@@ -94,8 +112,8 @@ type Options struct {
 
 // NewSeries returns an empty series whose stacks sym resolves.
 func NewSeries(sym heap.Symbolizer, o Options) *Series {
-	return &Series{sites: newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *Site {
-		return &Site{Pool: pool, Frames: frames, Stack: stack, Sized: true, key: chainKey(frames)}
+	return &Series{options: o, sites: newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *track {
+		return &track{Site: Site{Pool: pool, Frames: frames, Stack: stack, Sized: true, Interesting: Interesting(frames, o.Wrappers), key: chainKey(frames)}}
 	})}
 }
 
@@ -107,27 +125,76 @@ func (s *Series) Skip() {
 	}
 }
 
-// Add counts the next listing. It keeps neither the snapshots nor their nodes.
+// Add follows the nodes into the next listing. It keeps neither the snapshots
+// nor their nodes.
 func (s *Series) Add(l Listing) {
 	s.listings = append(s.listings, infos(l))
-	number := len(s.listings)
 	for _, snap := range l {
-		for i := range snap.Nodes {
-			n := &snap.Nodes[i]
-			if n.State != heap.Used {
-				continue
-			}
-			site := s.sites.site(snap.Pool, n.Stack)
-			if k := len(site.Counts); k == 0 || site.Counts[k-1].Listing != number {
-				site.Counts = append(site.Counts, Count{Listing: number})
-			}
-			c := &site.Counts[len(site.Counts)-1]
-			c.Nodes++
-			c.Bytes += Bytes(n)
-			if Bytes(n) == 0 {
-				site.Sized = false
-			}
+		s.add(snap, len(s.listings))
+	}
+}
+
+func (s *Series) add(snap *heap.Snapshot, listing int) {
+	p := s.population(snap)
+	votes := snap.Partial == ""
+	if votes {
+		p.begin(listing, snap)
+	}
+	m := merger{population: p}
+	for i := range snap.Nodes {
+		n := &snap.Nodes[i]
+		if n.State != heap.Used {
+			continue
 		}
+		var t *track
+		if votes && n.Addr != 0 {
+			stack := hash(n.Stack)
+			c := m.survivor(n, stack)
+			if c == nil {
+				t = s.sites.site(snap.Pool, n.Stack)
+				c = m.born(t, Bytes(n))
+			}
+			t = c.track
+			m.keep(n, stack, c)
+		} else {
+			t = s.sites.site(snap.Pool, n.Stack)
+			t.counts = t.counts || n.Addr == 0
+		}
+		t.count(n, listing)
+	}
+	if votes {
+		m.end()
+	}
+}
+
+// population returns the run of the pool that a snapshot belongs to.
+func (s *Series) population(snap *heap.Snapshot) *population {
+	for i, p := range s.pools {
+		if p.pool != snap.Pool {
+			continue
+		}
+		if p.boot != snap.Boot {
+			s.close(p)
+			s.pools[i] = &population{pool: p.pool, run: p.run + 1, boot: snap.Boot, stride: 1}
+		}
+		return s.pools[i]
+	}
+	p := &population{pool: snap.Pool, boot: snap.Boot, stride: 1}
+	s.pools = append(s.pools, p)
+	return p
+}
+
+// count counts a node of the site.
+func (t *track) count(n *heap.Node, listing int) {
+	if k := len(t.Counts); k == 0 || t.Counts[k-1].Listing != listing {
+		t.Counts = append(t.Counts, Count{Listing: listing})
+	}
+	c := &t.Counts[len(t.Counts)-1]
+	c.Nodes++
+	bytes := Bytes(n)
+	c.Bytes += bytes
+	if bytes == 0 {
+		t.Sized = false
 	}
 }
 
@@ -139,30 +206,11 @@ type Growth struct {
 	// change how listings are numbered here.
 	Skipped int
 	Pools   []Window // in the order of their first snapshot
-	// Sites holds all call sites: the largest growth first, then the most
-	// nodes in the last compared listing, then by name.
+	// Sites holds all call sites: the gravest verdict first, then the fastest
+	// leak, in bytes where all sizes are known, then the largest growth, then
+	// the most nodes in the last compared listing, then by name.
 	Sites []Site
 }
-
-// Window says between which listings the growth of a pool was computed:
-// between the first and the last complete one. Partial listings are used only
-// where there are not two complete ones; what is missing in them then passes
-// for freed or for new.
-type Window struct {
-	Pool        string
-	First, Last int // numbers of listings, from 1; equal if there is only one
-	Complete    int // listings of the pool that are not partial
-	Shown       int // listings of the pool
-	// Free is how many bytes were free when they were last told; 0: unknown.
-	Free uint64
-	// Exhaustion is how long the free memory lasts at the rate at which the
-	// pool's leaks grow; 0: unknown or never.
-	Exhaustion time.Duration
-}
-
-// Conclusive reports whether the growth was computed between two complete
-// listings.
-func (w Window) Conclusive() bool { return w.Complete >= 2 }
 
 // Conclusive reports whether the growth in any pool was computed between two
 // complete listings.
@@ -185,28 +233,22 @@ func (g *Growth) Has(i int, pool string) bool {
 	return slices.ContainsFunc(g.Listings[i-1], func(in Info) bool { return in.Pool == pool })
 }
 
-// Growth compares what has been added so far.
+// Growth judges what has been added so far.
 func (s *Series) Growth() *Growth {
 	g := &Growth{Listings: s.listings, Skipped: s.skipped, Pools: windows(s.listings)}
 	g.Sites = make([]Site, len(s.sites.all))
-	for i, site := range s.sites.all {
-		w := g.Pool(site.Pool)
-		first, last := site.At(w.First), site.At(w.Last)
-		g.Sites[i] = *site
-		g.Sites[i].last = last.Nodes
-		g.Sites[i].Growth = last.Nodes - first.Nodes
+	found := s.judge(g)
+	for i := range g.Sites {
+		site := &g.Sites[i]
+		first, last := site.At(site.From), site.At(site.To)
+		site.last = last.Nodes
+		site.Growth = last.Nodes - first.Nodes
 		if site.Sized {
-			g.Sites[i].GrowthBytes = int64(last.Bytes - first.Bytes)
+			site.GrowthBytes = int64(last.Bytes - first.Bytes)
 		}
 	}
-	slices.SortFunc(g.Sites, func(a, b Site) int {
-		return cmp.Or(
-			-cmp.Compare(a.Growth, b.Growth),
-			-cmp.Compare(a.last, b.last),
-			cmp.Compare(a.key, b.key),
-			cmp.Compare(a.Pool, b.Pool),
-		)
-	})
+	s.rates(g, found)
+	g.sort()
 	return g
 }
 
@@ -215,39 +257,4 @@ func Group(l Listing, sym heap.Symbolizer) *Growth {
 	s := NewSeries(sym, Options{})
 	s.Add(l)
 	return s.Growth()
-}
-
-func windows(listings [][]Info) []Window {
-	var all []Window
-	find := func(pool string) *Window {
-		for i := range all {
-			if all[i].Pool == pool {
-				return &all[i]
-			}
-		}
-		all = append(all, Window{Pool: pool})
-		return &all[len(all)-1]
-	}
-	for _, l := range listings {
-		for _, in := range l {
-			w := find(in.Pool)
-			w.Shown++
-			if in.Partial == "" {
-				w.Complete++
-			}
-		}
-	}
-	for i, l := range listings {
-		for _, in := range l {
-			w := find(in.Pool)
-			if w.Conclusive() && in.Partial != "" {
-				continue
-			}
-			if w.First == 0 {
-				w.First = i + 1
-			}
-			w.Last = i + 1
-		}
-	}
-	return all
 }

@@ -114,7 +114,7 @@ func TestTruth(t *testing.T) {
 	}, top); d != "" {
 		t.Error(d)
 	}
-	if w := g.Pool(""); w != (Window{First: 1, Last: 7, Complete: 7, Shown: 7}) || !g.Conclusive() {
+	if w := g.Pool(""); w != (Window{First: 1, Last: 7, Complete: 7, Shown: 7, Runs: 1}) || !g.Conclusive() {
 		t.Errorf("%+v", w)
 	}
 }
@@ -173,11 +173,11 @@ func TestPartialListingsAreNotCompared(t *testing.T) {
 		window   Window
 		growth   int
 	}{
-		{"cut at the end", []Listing{whole("10:1"), whole("10:1", "20:1"), cut("10:1")}, Window{First: 1, Last: 2, Complete: 2, Shown: 3}, 1},
-		{"cut at the start", []Listing{cut("10:1"), whole("10:1", "20:1"), whole("10:1")}, Window{First: 2, Last: 3, Complete: 2, Shown: 3}, -1},
-		{"one complete", []Listing{whole("10:1"), cut("10:1", "20:1")}, Window{First: 1, Last: 2, Complete: 1, Shown: 2}, 1},
-		{"none complete", []Listing{cut("10:1"), cut("10:1", "20:1")}, Window{First: 1, Last: 2, Shown: 2}, 1},
-		{"a single one", []Listing{whole("10:1")}, Window{First: 1, Last: 1, Complete: 1, Shown: 1}, 0},
+		{"cut at the end", []Listing{whole("10:1"), whole("10:1", "20:1"), cut("10:1")}, Window{First: 1, Last: 2, Complete: 2, Shown: 3, Runs: 1}, 1},
+		{"cut at the start", []Listing{cut("10:1"), whole("10:1", "20:1"), whole("10:1")}, Window{First: 2, Last: 3, Complete: 2, Shown: 3, Runs: 1}, -1},
+		{"one complete", []Listing{whole("10:1"), cut("10:1", "20:1")}, Window{First: 1, Last: 2, Complete: 1, Shown: 2, Runs: 1}, 1},
+		{"none complete", []Listing{cut("10:1"), cut("10:1", "20:1")}, Window{First: 1, Last: 2, Shown: 2, Runs: 1}, 1},
+		{"a single one", []Listing{whole("10:1")}, Window{First: 1, Last: 1, Complete: 1, Shown: 1, Runs: 1}, 0},
 	} {
 		g := growth(c.listings...)
 		if g.Pools[0] != c.window {

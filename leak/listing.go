@@ -1,16 +1,3 @@
-// Package leak compares the snapshots of a heap by call site: which sites hold
-// more nodes than before, which nodes are new and which are gone.
-//
-// A call site is a chain of functions, and of lines where the symbols tell
-// them, not of addresses: compilers turn one call into several. Two chains of
-// addresses that resolve to the same functions are one site, and their nodes
-// are summed; without line numbers that includes two calls in one function.
-// Levels that do not resolve count by their address.
-//
-// Pools are kept apart. They fill up independently, so the same chain in two
-// pools is two sites.
-//
-// Only used nodes count.
 package leak
 
 import (
@@ -81,6 +68,11 @@ type Info struct {
 
 	Time  time.Time // zero: unknown
 	Nodes int       // used ones
+
+	Tick, TickHz uint64     // as in heap.Snapshot
+	Boot         int        // as in heap.Snapshot
+	Marks        []string   // as in heap.Snapshot
+	Stats        heap.Stats // as in heap.Snapshot
 }
 
 func info(s *heap.Snapshot) Info {
@@ -90,7 +82,10 @@ func info(s *heap.Snapshot) Info {
 			n++
 		}
 	}
-	return Info{s.Label, s.Source, s.Pool, s.Partial, s.Time, n}
+	return Info{
+		Label: s.Label, Source: s.Source, Pool: s.Pool, Partial: s.Partial, Time: s.Time, Nodes: n,
+		Tick: s.Tick, TickHz: s.TickHz, Boot: s.Boot, Marks: s.Marks, Stats: s.Stats,
+	}
 }
 
 func infos(l Listing) []Info {

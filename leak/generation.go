@@ -1,0 +1,289 @@
+package leak
+
+import (
+	"fmt"
+	"math"
+)
+
+// A matrix is what one site's nodes did in one run of the device.
+type matrix struct {
+	n int // columns
+	// x is when the columns were taken, in mean intervals from the first: 0 to
+	// n-1. Their numbers where nothing better is known.
+	x []float64
+	// rows holds the cohorts, ascending.
+	rows []row
+	// number is the listing of a column, as reports count.
+	number []int
+}
+
+// A row is a cohort: the nodes that appeared in column born, and how many of
+// them are in each column from there on.
+type row struct {
+	born  int
+	alive []int // alive[0] in column born
+}
+
+func (r *row) at(column int) float64 { return float64(r.alive[column-r.born]) }
+func (r *row) end() float64          { return float64(r.alive[len(r.alive)-1]) }
+
+// minColumns is how many complete listings the generation test needs.
+const minColumns = 4
+
+// A judgement is what the generation test found.
+type judgement struct {
+	// candidate says that only chance speaks against a leak, with probability
+	// p; otherwise verdict and reason are final.
+	candidate bool
+	p         float64
+	verdict   Verdict
+	reason    string
+	// tested says that the site's births look like those of a leak, so that
+	// its p counts as a test.
+	tested bool
+
+	age           int     // of maturity, in columns
+	mature, freed float64 // nodes that got older, and how many of those were freed
+	leaked        int     // nodes born since the first column and mature
+	leakedBytes   uint64
+	perInterval   float64 // leaked nodes
+	// span holds the columns between which the leaked nodes were born.
+	span [2]column
+
+	run      int // of the pool, from 0
+	from, to int // listings of the run
+}
+
+// generation judges a site by its generations of nodes: in a leak new nodes
+// keep coming, and nodes past the age at which the site's nodes die never do.
+func generation(m *matrix) judgement {
+	j := judgement{p: 1, verdict: Stable}
+	if reason := m.births(); reason != "" {
+		j.reason = reason
+		return j
+	}
+	best := j
+	for i, age := range m.ages() {
+		k := m.judge(age)
+		if i == 0 || k.candidate && !best.candidate || k.candidate == best.candidate && k.p < best.p {
+			tested := k.tested || best.tested
+			best = k
+			best.tested = tested
+		}
+	}
+	return best
+}
+
+// births says why a site is no leak if its births alone tell.
+func (m *matrix) births() string {
+	if len(m.rows) == 0 {
+		return "no nodes"
+	}
+	var first, later, last float64
+	for i := range m.rows {
+		r := &m.rows[i]
+		if r.born == 0 {
+			first += r.at(0)
+			last += r.end()
+		} else {
+			later += r.at(r.born)
+		}
+	}
+	switch {
+	case later == 0 && last == first:
+		return "allocated before the first listing: start-up"
+	case later == 0:
+		return fmt.Sprintf("no new node since the first listing, and %s of %s freed", number(first-last), nodes(first))
+	}
+	return ""
+}
+
+// start is the first column whose births vote.
+func (m *matrix) start() int {
+	if m.n >= 8 {
+		return 1 + m.n/8
+	}
+	return 1
+}
+
+// ages returns the ages in columns after which to expect no deaths.
+func (m *matrix) ages() []int {
+	limit := max(1, m.n/4)
+	for age := 1; age <= limit; age++ {
+		var before, after float64
+		for i := range m.rows {
+			r := &m.rows[i]
+			if r.born == 0 || r.born+age+1 >= m.n {
+				continue
+			}
+			before += r.at(r.born + age)
+			after += r.at(r.born + age + 1)
+		}
+		if before >= 1 && after >= .98*before {
+			return []int{age}
+		}
+	}
+	return []int{limit}
+}
+
+// judge applies the test to the nodes that get older than age columns.
+func (m *matrix) judge(age int) judgement {
+	n, start, end := m.n, m.start(), m.n-1-age
+	j := judgement{p: 1, verdict: Stable, age: age}
+	var surviving, maturing []float64
+	var freed, exposure, base, top float64
+	for i := range m.rows {
+		r := &m.rows[i]
+		if r.born < start {
+			base += r.at(min(start+age, n-1)) - r.end()
+		}
+	}
+	count := end - start + 1
+	if count < 2 {
+		j.reason = "its nodes live too long for so few listings"
+		j.verdict = Inconclusive
+		return j
+	}
+	surviving, maturing = make([]float64, count), make([]float64, count)
+	var topAt, occupied int
+	for i := range m.rows {
+		r := &m.rows[i]
+		if r.born < start || r.born > end {
+			continue
+		}
+		s := r.end()
+		surviving[r.born-start], maturing[r.born-start] = s, r.at(r.born+age)
+		j.mature += r.at(r.born + age)
+		freed += r.at(r.born+age) - s
+		if s > top {
+			top, topAt = s, r.born
+		}
+		if s > 0 {
+			occupied++
+		}
+		for k := r.born + age; k < n-1; k++ {
+			exposure += r.at(k) * (m.x[k+1] - m.x[k])
+		}
+	}
+	j.freed = freed
+	total := j.mature - freed
+	if total < 2 {
+		j.reason = m.transient(age, j.mature, total)
+		return j
+	}
+	var third, matureThird [3]float64
+	for i, v := range surviving {
+		third[i*3/count] += v
+		matureThird[i*3/count] += maturing[i]
+	}
+	reject := func(format string, args ...any) judgement {
+		j.reason = fmt.Sprintf(format, args...)
+		return j
+	}
+	// Births first: they say nothing about deaths, so the sites they exclude
+	// need not be counted as tests.
+	if count >= 3 {
+		switch {
+		case third[2] == 0 || count >= 9 && third[1] == 0:
+			return reject("%s", m.stopped())
+		case top > .6*total && occupied < count/2+1 || n >= 8 && occupied < 3:
+			return reject("%s of %s came in listing %d: a one-off step", number(top), nodes(total), m.number[topAt])
+		}
+		early, late := third[0]+third[1]/2, third[2]+third[1]/2
+		if late < .4*(early+late) && (count < 6 || binomialTail(early, early+late, .5) < .1) || matureThird[0] > 0 && third[2] < .3*third[0] {
+			return reject("ever fewer new nodes stay, %s in the first half, then %s: a warm-up that fades", number(early), number(late))
+		}
+	}
+	j.tested = true
+	j.p = poissonTail(freed, hazard*exposure/float64(n-1))
+	switch {
+	case j.mature-freed-base < .5*j.mature:
+		return reject("old nodes are freed as new ones come: of %s older than %s %s were freed", nodes(j.mature), listings(age), number(freed+base))
+	case count >= 3 && matureThird[0] >= 5 && third[0] < .3*matureThird[0] && freed > 0:
+		return reject("old nodes are freed: %s of the oldest %s are left", number(third[0]), number(matureThird[0]))
+	}
+	j.candidate = true
+	return j
+}
+
+// hazard is how many of a site's nodes would die, if they were no leak, for
+// each node watched from the first listing to the last.
+const hazard = 1.5
+
+// transient says why nothing is left of a site's births.
+func (m *matrix) transient(age int, mature, left float64) string {
+	if left >= 1 {
+		return "too few new nodes stay to tell anything: " + number(left)
+	}
+	if mature > 0 {
+		return fmt.Sprintf("all %s older than %s were freed", nodes(mature), listings(age))
+	}
+	recent := false
+	for i := range m.rows {
+		recent = recent || m.rows[i].born >= m.n-1-age && m.rows[i].end() > 0
+	}
+	old := 0.0
+	for i := range m.rows {
+		if r := &m.rows[i]; r.born > 0 && r.born < m.n-1-age {
+			old += r.end()
+		}
+	}
+	if old > 0 {
+		return m.stopped()
+	}
+	if life := m.longest(); life > 0 {
+		return fmt.Sprintf("every node is freed within %s: churn", listings(life))
+	}
+	if recent {
+		return "its only new nodes are too young to tell"
+	}
+	return "every node is freed before the next listing: churn"
+}
+
+// longest returns the age, in columns, by which every node whose death was
+// seen was dead.
+func (m *matrix) longest() int {
+	life := 0
+	for i := range m.rows {
+		r := &m.rows[i]
+		if r.born == 0 {
+			continue
+		}
+		for k := 1; k < len(r.alive); k++ {
+			if r.alive[k] < r.alive[k-1] {
+				life = max(life, k)
+			}
+		}
+	}
+	return life
+}
+
+// stopped says since when a site has not grown, and how many nodes it held.
+func (m *matrix) stopped() string {
+	var held float64
+	last := 0
+	for i := range m.rows {
+		r := &m.rows[i]
+		held += r.end()
+		if r.born > 0 && r.end() > 0 {
+			last = r.born
+		}
+	}
+	return fmt.Sprintf("fills to %s and stops: no new node stays after listing %d", nodes(held), m.number[last])
+}
+
+func number(x float64) string { return fmt.Sprintf("%d", int(math.Round(x))) }
+
+func nodes(x float64) string {
+	if math.Round(x) == 1 {
+		return "1 node"
+	}
+	return number(x) + " nodes"
+}
+
+func listings(n int) string {
+	if n == 1 {
+		return "1 listing"
+	}
+	return fmt.Sprintf("%d listings", n)
+}

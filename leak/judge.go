@@ -1,0 +1,241 @@
+package leak
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// falseShare is the share of the confirmed sites that may be false.
+const falseShare = .05
+
+// judge fills in the verdicts of all sites, and what is compared. It returns
+// what they are made of.
+func (s *Series) judge(g *Growth) []judgement {
+	found := make([]judgement, len(s.sites.all))
+	var tests []float64
+	var tested []int
+	for i, t := range s.sites.all {
+		site := &g.Sites[i]
+		*site = t.Site
+		w := g.Pool(site.Pool)
+		j, runs := t.gravest(s)
+		if j.from == 0 || !j.candidate && j.from != w.First && w.Conclusive() && j.verdict == Stable {
+			site.From, site.To = w.First, w.Last
+		} else {
+			site.From, site.To = j.from, j.to
+		}
+		if j.verdict == "" {
+			j = s.unjudged(t, w)
+		}
+		if j.candidate {
+			j.p = min(1, j.p*float64(max(1, runs)))
+		}
+		if j.tested {
+			tests, tested = append(tests, j.p), append(tested, i)
+		}
+		found[i] = j
+	}
+	proven := make([]bool, len(found))
+	for k, yes := range discoveries(tests, falseShare) {
+		proven[tested[k]] = yes
+	}
+	for i := range found {
+		found[i].conclude(&g.Sites[i], proven[i])
+		if w := g.Pool(g.Sites[i].Pool); w.Runs > 1 && found[i].from != 0 {
+			g.Sites[i].Reason += fmt.Sprintf(" (in run %d, %s)", found[i].run+1, s.span(found[i].from, found[i].to))
+		}
+	}
+	return found
+}
+
+// span names listings as reports count them.
+func (s *Series) span(from, to int) string {
+	if from == to {
+		return fmt.Sprintf("listing %d", from+s.skipped)
+	}
+	return fmt.Sprintf("listings %d to %d", from+s.skipped, to+s.skipped)
+}
+
+// conclude turns a judgement into a verdict.
+func (j *judgement) conclude(site *Site, proven bool) {
+	site.Verdict, site.Reason, site.P = j.verdict, j.reason, 1
+	if !j.candidate {
+		return
+	}
+	site.P = j.p
+	switch {
+	case proven:
+		site.Verdict = Confirmed
+	case j.p <= .05:
+		site.Verdict = Suspect
+	}
+	left := j.mature - j.freed
+	switch {
+	case site.Verdict == Stable && j.freed > 0:
+		site.Reason = fmt.Sprintf("nodes older than %s are still freed now and then: %s of %s", listings(j.age), number(j.freed), number(j.mature))
+		return
+	case site.Verdict == Stable:
+		site.Reason = fmt.Sprintf("only %s outlived %s: too few to tell a leak from chance", nodes(left), listings(j.age))
+		return
+	case j.freed == 0:
+		site.Reason = fmt.Sprintf("new nodes keep coming, and none of the %s older than %s was ever freed", nodes(j.mature), listings(j.age))
+	default:
+		site.Reason = fmt.Sprintf("new nodes keep coming, and of %s older than %s only %s were ever freed", nodes(j.mature), listings(j.age), number(j.freed))
+	}
+	if site.Verdict == Suspect {
+		site.Reason += "; too few to exclude chance"
+	}
+	site.LeakedNodes = j.leaked
+	if site.Sized {
+		site.LeakedBytes = j.leakedBytes
+	}
+	site.rate = j.perInterval
+}
+
+// unjudged is about a site in runs that are too short.
+func (s *Series) unjudged(t *track, w Window) judgement {
+	j := judgement{p: 1, verdict: Inconclusive}
+	grown := t.At(w.Last).Nodes - t.At(w.First).Nodes
+	switch {
+	case w.First == w.Last:
+		j.reason = "a single listing shows no growth"
+	case !w.Conclusive():
+		j.reason = "the listings are partial"
+	case grown > 0:
+		j.reason = fmt.Sprintf("grew by %s, but %s cannot tell a leak from a cache: it takes %d", nodes(float64(grown)), listings(w.Complete), minColumns)
+	default:
+		j.verdict, j.reason = Stable, fmt.Sprintf("did not grow over %s", listings(w.Complete))
+	}
+	return j
+}
+
+// gravest returns the gravest judgement of a site over all runs, and how many
+// runs counted as tests. Without a verdict, no run was long enough.
+func (t *track) gravest(s *Series) (judgement, int) {
+	best, tests := t.past, t.tests
+	for _, p := range s.pools {
+		if t.population != p || p.pool != t.Pool {
+			continue
+		}
+		if j := p.judge(t, s.skipped); j.verdict != "" {
+			if j.tested {
+				tests++
+			}
+			best = graver(best, j)
+		}
+	}
+	return best, tests
+}
+
+func graver(a, b judgement) judgement {
+	rank := func(j judgement) int {
+		switch {
+		case j.candidate:
+			return 0
+		case j.verdict == "":
+			return len(Verdicts)
+		}
+		return slices.Index(Verdicts, j.verdict)
+	}
+	if c := cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.p, b.p)); c < 0 {
+		return a
+	}
+	b.tested = a.tested || b.tested
+	return b
+}
+
+// close judges the sites of a run that ended, and forgets their nodes.
+func (s *Series) close(p *population) {
+	for _, t := range p.tracks {
+		if j := p.judge(t, s.skipped); j.verdict != "" {
+			if j.tested {
+				t.tests++
+			}
+			t.past = graver(t.past, j)
+		}
+		t.population, t.cohorts = nil, nil
+	}
+}
+
+// judge judges a site in a run; without a verdict, the run is too short.
+func (p *population) judge(t *track, skipped int) judgement {
+	if len(p.columns) < minColumns {
+		return judgement{}
+	}
+	m := p.matrix(t)
+	for i := range m.number {
+		m.number[i] += skipped
+	}
+	j := generation(m)
+	j.run, j.from, j.to = p.run, p.columns[0].number, p.columns[m.n-1].number
+	if end := m.n - 1 - j.age; j.candidate && end > 0 {
+		for _, c := range t.cohorts {
+			if c.born > 0 && c.born <= end {
+				j.leaked += c.alive
+				j.leakedBytes += c.bytes
+			}
+		}
+		j.span = [2]column{p.columns[0], p.columns[end]}
+		j.perInterval = float64(j.leaked) / m.x[end]
+	}
+	return j
+}
+
+// matrix lays out what the site's nodes did.
+func (p *population) matrix(t *track) *matrix {
+	m := &matrix{n: len(p.columns), x: p.positions(), number: make([]int, len(p.columns))}
+	for i, c := range p.columns {
+		m.number[i] = c.number
+	}
+	m.rows = make([]row, len(t.cohorts))
+	for i, c := range t.cohorts {
+		alive := make([]int, m.n-c.born)
+		k, now := 0, 0
+		for j := range alive {
+			for k < len(c.steps) && c.steps[k].column <= c.born+j {
+				now = c.steps[k].alive
+				k++
+			}
+			alive[j] = now
+		}
+		m.rows[i] = row{c.born, alive}
+	}
+	return m
+}
+
+// positions returns when the columns were taken, from 0 to their number less
+// one: by time, by ticks or else by the numbers of the listings.
+func (p *population) positions() []float64 {
+	n := len(p.columns)
+	x := make([]float64, n)
+	for _, clock := range []func(a, b column) (float64, bool){
+		func(a, b column) (float64, bool) { d, ok := between(a, b); return float64(d), ok },
+		func(a, b column) (float64, bool) { return float64(b.number - a.number), true },
+	} {
+		whole, ok := clock(p.columns[0], p.columns[n-1])
+		for i := 1; ok && i < n; i++ {
+			var d float64
+			if d, ok = clock(p.columns[0], p.columns[i]); ok {
+				x[i] = d / whole * float64(n-1)
+				ok = x[i] > x[i-1]
+			}
+		}
+		if ok {
+			break
+		}
+	}
+	return x
+}
+
+// between returns the time from one column to another, if the source tells.
+func between(a, b column) (time.Duration, bool) {
+	switch {
+	case !a.time.IsZero() && !b.time.IsZero():
+		return b.time.Sub(a.time), b.time.After(a.time)
+	case a.hz != 0 && a.hz == b.hz && b.tick > a.tick:
+		return time.Duration(float64(b.tick-a.tick) / float64(a.hz) * float64(time.Second)), true
+	}
+	return 0, false
+}
