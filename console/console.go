@@ -41,7 +41,8 @@ type dialect struct {
 	unordered bool
 
 	// header reports whether the line starts a listing, and if so stores in l,
-	// which is empty, what the rows need: levels, layout, announced.
+	// which is empty but for title, what the rows need: levels, layout,
+	// announced, pool.
 	header func(line []byte, l *listing) bool
 	// row reads the rows in the line and adds them to l. It reports whether
 	// there was one; if not, it has changed nothing. It is shown every line,
@@ -50,7 +51,8 @@ type dialect struct {
 	// follow reads a line that is no row and says more about the one before,
 	// or about the listing.
 	follow func(line []byte, l *listing) bool
-	// end reports whether the line is the last of a complete listing.
+	// end reports whether the line is the last of a complete listing. In a
+	// dialect that has it, a blank line says nothing.
 	end func(line []byte, l *listing) bool
 	// stray reports whether a line outside every listing is a row of one. It
 	// is shown every such line.
@@ -141,7 +143,8 @@ var hexDigit = func() (t [256]uint8) {
 	return t
 }()
 
-// parseHex reads a 0x-prefixed number of 1 to 16 digits at b[i:]. It returns
+// parseHex reads a 0x-prefixed number of 1 to 16 digits at b[i:], with or
+// without zeros in front. It returns
 // the index behind it, or i if there is none.
 func parseHex(b []byte, i int) (heap.Addr, int) {
 	if len(b)-i < 3 || b[i] != '0' || b[i+1]|0x20 != 'x' {
@@ -166,8 +169,26 @@ func parseHex(b []byte, i int) (heap.Addr, int) {
 		}
 		v = v<<4 | uint64(d)
 	}
-	if n := j - i - 2; n == 0 || n > 16 {
+	if j == i+2 {
 		return 0, i
 	}
+	for k := i + 2; j-k > 16; k++ { // zeros in front are no digits too many
+		if b[k] != '0' {
+			return 0, i
+		}
+	}
 	return heap.Addr(v), j
+}
+
+// parseDec reads a decimal number at b[i:] that fits 64 bits. It returns the
+// index behind it, or i if there is none.
+func parseDec(b []byte, i int) (v uint64, end int) {
+	j := i
+	for ; j < len(b) && b[j]-'0' <= 9; j++ {
+		if v > (1<<64-1-9)/10 {
+			return 0, i
+		}
+		v = v*10 + uint64(b[j]-'0')
+	}
+	return v, j
 }

@@ -18,6 +18,8 @@ const (
 	maxNodes = 2 << 20
 	// maxRemarks bounds what a dialect can say about a listing.
 	maxRemarks = 8
+	// maxOwners bounds the owners that a listing names.
+	maxOwners = 4096
 )
 
 // A listing is one that is being read. Dialects read and write what stands
@@ -30,10 +32,15 @@ type listing struct {
 	lrs       [maxLevels]heap.Addr // of the row read last, zeros included
 	width     int                  // of the addresses in the first row, in characters
 	missing   int                  // levels the row read last lacks
+	title     []byte               // the line in front of the header that has one of the dialect's keys; empty: none near
+	pool      string
+	tickHz    uint64                // of Birth in the rows; 0: they have none
+	owners    map[heap.Owner]string // see name
+	found     []*heap.Finding       // what the line shows to be wrong, without Source
+	ended     bool                  // by a blank line; more rows can still follow
 
 	d      *dialect
 	number int
-	pool   string
 	line   int // of its header
 	marks  []string
 	boot   int
@@ -43,9 +50,8 @@ type listing struct {
 	stacks  *stackTable
 	remarks []string
 
-	ended   bool // by a blank line; more rows can still follow
-	since   int  // lines of other output since the last row
-	between int  // lines of other output between rows
+	since   int // lines of other output since the last row
+	between int // lines of other output between rows
 
 	short      int // rows that lack levels
 	unreadable int // what is left of rows
@@ -55,8 +61,8 @@ type listing struct {
 }
 
 // padded reports whether addresses of so many characters are padded to that
-// width: 32-bit, 32-bit as newer kernels print it, 64-bit.
-func padded(width int) bool { return width == 10 || width == 12 || width == 18 }
+// width: 32-bit, 32-bit as newer kernels print it, 64-bit in both forms.
+func padded(width int) bool { return width == 10 || width == 12 || width == 18 || width == 20 }
 
 // add appends a node with the stack lrs[:levels], whose address was printed in
 // width characters. It returns the node, for the dialect to complete; the
@@ -119,6 +125,17 @@ func (l *listing) drop() {
 	} else if k := len(l.rows); k > 0 {
 		l.rows = l.rows[:k-1]
 	}
+}
+
+// name gives an owner a name, unless it has one.
+func (l *listing) name(o heap.Owner, name []byte) {
+	if _, ok := l.owners[o]; ok || len(l.owners) >= maxOwners {
+		return
+	}
+	if l.owners == nil {
+		l.owners = make(map[heap.Owner]string)
+	}
+	l.owners[o] = strings.ToValidUTF8(string(name), "?")
 }
 
 // remark adds what the snapshot's Partial should say.
@@ -189,7 +206,9 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 		Pool:    l.pool,
 		Boot:    l.boot,
 		Marks:   l.marks,
+		TickHz:  l.tickHz,
 		Nodes:   nodes,
+		Owners:  l.owners,
 		Stats:   l.stats,
 		Partial: strings.Join(partial, "; "),
 	}

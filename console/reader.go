@@ -19,6 +19,11 @@ const (
 	maxAfterEnd = 200
 	// poolReach is how many lines an announced pool may be ahead of its header.
 	poolReach = 5
+	// titleReach is the same for a line that a dialect needs to understand the
+	// header.
+	titleReach = 10
+	// maxPools bounds the pools of one command that are told apart.
+	maxPools = 64
 	// maxRestarts bounds the restarts that are named in Notes.
 	maxRestarts = 5
 	// maxNotes bounds Notes.
@@ -58,6 +63,9 @@ type Reader struct {
 
 	pool     string // announced for the next listing
 	poolLine int
+	pools    []string // that dialects named in the headers of the last command
+	// titles are the last lines with a key of dialect i that were no header.
+	titles   []title
 	restart  int // line of a restart since the last listing; 0: none
 	restarts int // between listings
 	boot     int // restarts so far
@@ -74,6 +82,11 @@ type Reader struct {
 	done      bool
 	err       error           // to be yielded last
 	none      *NoListingError // for Snapshots: there were none
+}
+
+type title struct {
+	text []byte
+	line int
 }
 
 // An Item is one thing that a log holds: exactly one of the two is set.
@@ -99,7 +112,7 @@ type Stats struct {
 // NewReader returns a Reader of the log r. The name stands in
 // Snapshot.Source, in errors and in notes; it is usually the file's.
 func NewReader(r io.Reader, name string) *Reader {
-	reader := &Reader{name: name, lines: newLineReader(r)}
+	reader := &Reader{name: name, lines: newLineReader(r), titles: make([]title, len(dialects))}
 	reader.observers = []observer{}
 	return reader
 }
@@ -132,9 +145,9 @@ func (e *NoListingError) Error() string {
 	}
 	var looked []string
 	for _, d := range dialects {
-		looked = append(looked, fmt.Sprintf("the header %q of %s", d.sample, d.name))
+		looked = append(looked, fmt.Sprintf("%s (%q)", d.name, d.sample))
 	}
-	s := fmt.Sprintf("%s: no heap listing in %s: looked for %s", e.Name, plain.Plural(e.Lines, "line"), strings.Join(looked, ", "))
+	s := fmt.Sprintf("%s: no heap listing in %s: looked for the headers of %s", e.Name, plain.Plural(e.Lines, "line"), strings.Join(looked, ", "))
 	if e.Strays > 0 {
 		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plain.Plural(e.Strays, "row"))
 	}
@@ -324,9 +337,14 @@ func (r *Reader) row(l *listing, line []byte, terminated bool) bool {
 		r.close("")
 		return false
 	case l.d.row(line, l):
+		for _, f := range l.found {
+			f.Source = fmt.Sprintf("%s:%d", r.name, r.lines.line)
+			r.emit(f)
+		}
+		l.found = nil
 		if l.missing > 0 && l.prompted(line) {
 			r.close(midRow(l, promptInRow))
-		} else if !terminated && !padded(l.width) {
+		} else if !terminated && (l.levels == 0 || !padded(l.width)) {
 			// The last number may have lost digits, and nothing shows it.
 			l.missing = max(l.missing, 1)
 		}
@@ -355,10 +373,14 @@ func (r *Reader) inside(l *listing, line []byte, texts uint64, mine bool) bool {
 	case l.prompted(line):
 		r.close(midRow(l, promptInRow))
 	case texts&bootBits != 0:
-		r.close("the device restarted")
+		cut := "the device restarted"
+		if l.ended && l.since > 0 {
+			cut = ""
+		}
+		r.close(cut)
 		return false
 	case !mine && skipSpace(line, 0) == len(line):
-		l.ended = true
+		l.ended = l.ended || l.d.end == nil
 	case !mine && !l.ended && l.d.fragment != nil && l.d.fragment(line):
 		l.unreadable++
 	default:
@@ -400,9 +422,15 @@ func (r *Reader) header(line []byte, texts uint64) bool {
 			continue
 		}
 		l := &listing{d: d, stacks: &r.stacks}
+		t := &r.titles[i]
+		if r.lines.line-t.line <= titleReach {
+			l.title = t.text
+		}
 		if !d.header(line, l) {
+			t.text, t.line = append(t.text[:0], line...), r.lines.line
 			continue
 		}
+		l.title, t.text = nil, t.text[:0]
 		if r.open != nil {
 			cut := ""
 			if !r.open.ended {
@@ -418,11 +446,19 @@ func (r *Reader) header(line []byte, texts uint64) bool {
 
 // begin opens the listing l, whose header was just read.
 func (r *Reader) begin(l *listing) {
-	if r.pool != "" && r.lines.line-r.poolLine <= poolReach && r.listed > 0 {
+	switch {
+	case r.pool != "" && r.lines.line-r.poolLine <= poolReach && r.listed > 0:
 		l.pool = r.pool
-	} else {
+	case l.pool != "" && len(r.pools) > 0 && len(r.pools) < maxPools && !slices.Contains(r.pools, l.pool):
+		// A command that names every pool goes through them once.
+		r.pools = append(r.pools, l.pool)
+	default:
 		r.listed++
 		r.listMarks, r.marks = r.marks, nil
+		r.pools = r.pools[:0]
+		if l.pool != "" {
+			r.pools = append(r.pools, l.pool)
+		}
 	}
 	r.pool = ""
 	if r.restart > 0 && r.listed > 1 {
