@@ -3,6 +3,9 @@ package leak
 import (
 	"strings"
 	"testing"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/symbol"
 )
 
 func TestInteresting(t *testing.T) {
@@ -59,4 +62,26 @@ func TestCheckWrapper(t *testing.T) {
 			t.Errorf("%q: %v", pattern, err)
 		}
 	}
+}
+
+func TestInterestingOfSites(t *testing.T) {
+	sym := named{1: "malloc", 2: "pkt_alloc", 3: "net_rx"}
+	s := NewSeries(sym, Options{Wrappers: []string{"pkt_*"}})
+	s.Add(Listing{snapshot("", "", "10:1,2,3")})
+	if i := s.Growth().Sites[0].Interesting; i != 2 {
+		t.Errorf("frame %d with a pattern", i)
+	}
+	if i := Group(Listing{snapshot("", "", "10:1,2,3")}, sym).Sites[0].Interesting; i != 1 {
+		t.Errorf("frame %d without", i)
+	}
+}
+
+// named resolves the addresses that have a name.
+type named map[heap.Addr]string
+
+func (n named) Frames(lr heap.Addr) []heap.Frame {
+	if n[lr] == "" {
+		return symbol.None.Frames(lr)
+	}
+	return []heap.Frame{{Addr: lr, Function: n[lr]}}
 }
