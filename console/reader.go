@@ -46,6 +46,10 @@ type Reader struct {
 	// a snapshot's Marks are those found since the header of the one before
 	// and in front of its own. To be set before reading, a few.
 	Marks []string
+	// After is how many listings the logs hold that this one continues: its
+	// own are numbered from there on, and a boot in front of its first listing
+	// is a restart, too. To be set before reading.
+	After int
 
 	name    string
 	lines   lineReader
@@ -106,6 +110,7 @@ type Stats struct {
 	Short     int // rows with stack levels missing
 	Strays    int // rows outside every listing
 	Restarts  int // of the device between listings
+	Boots     int // restarts in all: a snapshot's Boot from here on
 	LongLines int // lines of which only the first 4 KiB were looked at
 }
 
@@ -257,6 +262,7 @@ func (r *Reader) step() {
 func (r *Reader) Stats() Stats {
 	s := r.stats
 	s.Bytes, s.Lines, s.LongLines, s.Strays, s.Restarts = r.lines.bytes, r.lines.line, r.lines.long, r.strays, r.restarts
+	s.Boots = r.boot
 	return s
 }
 
@@ -409,7 +415,7 @@ func (r *Reader) booting(texts uint64) {
 		r.bootTexts |= texts
 		return
 	}
-	if r.bootTexts != 0 || r.boot > 0 || r.listed > 0 || r.stats.Findings > 0 {
+	if r.bootTexts != 0 || r.boot > 0 || r.After+r.listed > 0 || r.stats.Findings > 0 {
 		r.boot++
 	}
 	r.bootTexts = texts
@@ -461,13 +467,13 @@ func (r *Reader) begin(l *listing) {
 		}
 	}
 	r.pool = ""
-	if r.restart > 0 && r.listed > 1 {
+	if r.restart > 0 && r.After+r.listed > 1 {
 		if r.restarts++; len(r.restarted) < maxRestarts {
-			r.restarted = append(r.restarted, fmt.Sprintf("%d (line %d)", r.listed, r.restart))
+			r.restarted = append(r.restarted, fmt.Sprintf("%d (line %d)", r.After+r.listed, r.restart))
 		}
 	}
 	r.restart, r.bootTexts = 0, 0
-	l.number, l.line, l.boot, l.marks = r.listed, r.lines.line, r.boot, r.listMarks
+	l.number, l.line, l.boot, l.marks = r.After+r.listed, r.lines.line, r.boot, r.listMarks
 	l.rows, r.rows = r.rows[:0], nil
 	r.open = l
 }
