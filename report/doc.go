@@ -1,5 +1,5 @@
-// Package report writes what analyses found, for people as text and for
-// programs as JSON.
+// Package report writes what analyses found: as text for people, as JSON for
+// programs, and in the formats of other tools.
 //
 // Every function writes one document and returns the first error of the
 // writer. Nothing here looks at the environment: the caller says how wide the
@@ -11,23 +11,62 @@
 // readers should ignore those they do not know. Addresses are strings,
 // "0x2b94c". Lists are never null except where it says so.
 //
-// Growth and groups (leaks, memused -g), one site per line:
+// Call sites and findings (leaks, memused -g), one site and one finding per
+// line:
 //
 //	{
 //	  "listings": 7,                    number of listings
 //	  "sites": [{
 //	    "rank": 1,                      from 1
+//	    "verdict": "CONFIRMED",         or SUSPECT, INCONCLUSIVE, STABLE; "": not judged
+//	    "reason": "...",                why, as a clause
 //	    "pool": "",                     empty: the only or main pool
 //	    "growth": 83,                   nodes, last compared listing minus first
 //	    "nodes": [19,32,49,...],        per listing; null: the listing lacks the pool
 //	    "bytes": [760,1280,...],        per listing; the list is null if sizes are unknown
-//	    "leaked_nodes": 83,             the growth, but never negative
+//	    "leaked_nodes": 78,             0 unless confirmed or suspect
+//	    "leaked_bytes": 6240,           null if sizes are unknown
+//	    "nodes_per_hour": 4980,         rate of the leak; null if unknown
+//	    "bytes_per_hour": 398400,       null if unknown
+//	    "p": 1e-9,                      chance that a site that frees looks like this
+//	    "baseline": false,              a baseline lists the site
+//	    "suppressed": "",               the suppression that covers the site
+//	    "interesting": 1,               index in stack of the caller that matters
 //	    "stack": [{"addr":"0x2b94c","function":"f","file":"","line":0,"inlined":false}]
 //	  }],
-//	  "pools": [{"pool":"","first":1,"last":7,"complete":7}],   listings compared
+//	  "pools": [{"pool":"","first":1,"last":7,"complete":7,     listings compared
+//	    "free":212992,                  bytes; null if unknown
+//	    "exhaustion_seconds":7980       until the leaks have used them up; null if unknown
+//	  }],
 //	  "partial_listings": [3],          numbers from 1
 //	  "skipped": 0,                     listings left out in front of them (--from)
+//	  "findings": [...],                as below; leaks only
 //	  "notes": ["..."]                  warnings in words
+//	}
+//
+// Findings (damage). Fields about which nothing is known are absent:
+//
+//	{
+//	  "findings": [{
+//	    "summary": "...",               the finding as a sentence
+//	    "kind": "header-damaged",       see heap.Kind
+//	    "pool": "", "op": "free", "source": "a.log:81", "task": "net",
+//	    "node": "0x57040",              start of the node concerned
+//	    "pointer": "0x..", "expected": "0x..",                  wrong pointers only
+//	    "fields": [{"name":"magic","header":"0x41414141","backup":"0xfffa8fbf","differs":true}],
+//	    "span": ["0x57040","0x57088"],  overwritten: first address, and the one behind the last
+//	    "reach": "...",
+//	    "subject": {...}, "previous": {...}, "culprit": {...},  nodes as in memused,
+//	                                    with "state" and "owner_name"
+//	    "culprit_reason": "...",
+//	    "recovered": true, "repaired": true,
+//	    "detail": "...", "cause": "...", "unseen": ["..."], "partial": "",
+//	    "memory": [{"addr":"0x57030","bytes":"41414141..."}],
+//	    "owners": {"7":"net"},
+//	    "stack": [...],                 of the operation that noticed it
+//	    "first_free": [...]             of the first free, in a double free
+//	  }],
+//	  "notes": []
 //	}
 //
 // Diff:

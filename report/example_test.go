@@ -10,7 +10,7 @@ import (
 	"github.com/heapwright/heapwright/symbol"
 )
 
-// From a console log to a table of what grows.
+// From a console log to a table of what leaks.
 func ExampleGrowthText() {
 	f, err := os.Open("../console/testdata/leak-series.log")
 	if err != nil {
@@ -28,22 +28,29 @@ func ExampleGrowthText() {
 		}
 		series.Add(listing)
 	}
-	options := report.Options{Width: 80, Top: 4}
+	options := report.Options{Width: 80, Top: -1}
 	if err := report.GrowthText(os.Stdout, series.Growth(), nil, options); err != nil {
 		log.Fatal(err)
 	}
 	// Output:
+	// 3 call sites leak; 23 stable.
 	// 7 listings in leak-series.log, lines 107 to 1678: 132 nodes at first, 362 at
-	// last; 5 of 26 call sites grew.
+	// last.
 	//
-	// growth   1   2   3   4   5   6    7  call chain, innermost first
-	//    +83  19  32  49  65  81  97  102  app_malloc <- pkt_alloc <- net_rx
-	//    +83  19  32  49  65  81  97  102  sensor_read_sample <- sensor_process <-
-	//                                        sensor_task
-	//    +41  10  16  25  33  40  49   51  malloc <- log_dup <- log_line
-	//    +20  10  16  25  30  30  30   30  cache_fill <- cache_task <- OsTaskEntry
-	// 1 more call site grew, 21 did not
-	//
-	// Growth alone is not a leak: a cache grows too, then stops. Look for rows that
-	// never level off.
+	// #  verdict    trend     nodes         rate  allocated by
+	// 1  CONFIRMED  ▂▃▄▅▇██  19→102   14/listing  app_malloc <- pkt_alloc <- net_rx
+	//      new nodes keep coming, and none of the 78 nodes older than 1 listing was
+	//      ever freed
+	// 2  CONFIRMED  ▂▃▄▅▇██  19→102   14/listing  sensor_read_sample
+	//      <- sensor_process <- sensor_task
+	//      new nodes keep coming, and none of the 78 nodes older than 1 listing was
+	//      ever freed
+	// 3  CONFIRMED  ▂▃▄▆▆██  10→ 51  6.8/listing  log_dup <- log_line (through malloc)
+	//      new nodes keep coming, and none of the 39 nodes older than 1 listing was
+	//      ever freed
+	// 4  STABLE     ▃▅▇████  10→ 30               cache_fill
+	//      fills to 30 nodes and stops: no new node stays after listing 4
+	// 5  STABLE     ▆▆▇▇█▇▇  22→ 25               churn_step
+	//      nodes older than 1 listing are still freed now and then: 3 of 9
+	// Call sites not shown: 21 that did not grow.
 }

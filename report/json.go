@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strconv"
 
 	"github.com/heapwright/heapwright/heap"
@@ -65,33 +67,96 @@ func (d *doc) end(notes []string) error {
 	return d.err
 }
 
+// JSON writes the document for programs.
+func JSON(w io.Writer, d *Document, o Options) error {
+	out := &doc{w: bufio.NewWriter(w)}
+	notes := d.Notes
+	out.raw("{")
+	if d.Growth != nil {
+		notes = slices.Concat(GrowthNotes(d.Growth), notes)
+		out.growth(d.Growth, o)
+		out.raw(",\n")
+	}
+	out.findings(d.Findings, d.Symbols)
+	return out.end(notes)
+}
+
 // GrowthJSON writes the document for call sites over listings.
 func GrowthJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
-	return growthJSON(w, g, append(GrowthNotes(g), notes...), o)
+	return JSON(w, &Document{Growth: g, Notes: notes}, o)
 }
 
 // GroupsJSON writes the same document for a single listing.
 func GroupsJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
-	return growthJSON(w, g, append(listingNotes(g), notes...), o)
+	out := &doc{w: bufio.NewWriter(w)}
+	out.raw("{")
+	out.growth(g, o)
+	return out.end(slices.Concat(listingNotes(g), notes))
 }
 
-func growthJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
-	d := &doc{w: bufio.NewWriter(w)}
-	d.raw("{\"listings\":%d,\n\"sites\":[", len(g.Listings))
+// jsonSite is what stands in a site between its counts and its stack.
+type jsonSite struct {
+	LeakedNodes  int      `json:"leaked_nodes"`
+	LeakedBytes  *uint64  `json:"leaked_bytes"`
+	NodesPerHour *float64 `json:"nodes_per_hour"`
+	BytesPerHour *float64 `json:"bytes_per_hour"`
+	P            float64  `json:"p"`
+	Baseline     bool     `json:"baseline"`
+	Suppressed   string   `json:"suppressed"`
+	Interesting  int      `json:"interesting"`
+}
+
+func newJSONSite(s *leak.Site) jsonSite {
+	j := jsonSite{
+		LeakedNodes: s.LeakedNodes, NodesPerHour: rateOrNil(s.NodesPerHour), BytesPerHour: rateOrNil(s.BytesPerHour),
+		P: finite(s.P), Baseline: s.Baseline, Suppressed: s.Suppressed, Interesting: s.Interesting,
+	}
+	if s.Sized {
+		j.LeakedBytes = &s.LeakedBytes
+	}
+	return j
+}
+
+// rateOrNil returns nil for a rate that is unknown.
+func rateOrNil(r float64) *float64 {
+	if r = finite(r); r == 0 {
+		return nil
+	}
+	return &r
+}
+
+// finite returns 0 for what JSON has no number for.
+func finite(f float64) float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0
+	}
+	return f
+}
+
+// growth writes the fields of a growth, without a comma behind them.
+func (d *doc) growth(g *leak.Growth, o Options) {
+	v := newView(g)
+	d.raw("\"listings\":%d,\n\"sites\":[", len(g.Listings))
 	for i := range g.Sites[:o.shown(len(g.Sites), len(g.Sites))] {
 		s := &g.Sites[i]
 		d.separate(i)
-		d.raw(`{"rank":%d,"pool":`, i+1)
+		d.raw(`{"rank":%d,"verdict":`, i+1)
+		d.value(s.Verdict)
+		d.raw(`,"reason":`)
+		d.value(s.Reason)
+		d.raw(`,"pool":`)
 		d.value(s.Pool)
 		d.raw(`,"growth":%d,"nodes":`, s.Growth)
-		d.counts(g, s, func(c leak.Count) string { return strconv.Itoa(c.Nodes) })
+		d.counts(v, s, func(c *leak.Count) string { return strconv.Itoa(c.Nodes) })
 		d.raw(`,"bytes":`)
 		if s.Sized {
-			d.counts(g, s, func(c leak.Count) string { return strconv.FormatUint(c.Bytes, 10) })
+			d.counts(v, s, func(c *leak.Count) string { return strconv.FormatUint(c.Bytes, 10) })
 		} else {
 			d.raw("null")
 		}
-		d.raw(`,"leaked_nodes":%d,"stack":`, max(0, s.Growth))
+		d.raw(",")
+		d.fields(newJSONSite(s))
+		d.raw(`,"stack":`)
 		d.value(jsonStack(s.Frames))
 		d.raw("}")
 	}
@@ -100,12 +165,7 @@ func growthJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
 		if i > 0 {
 			d.raw(",")
 		}
-		d.value(struct {
-			Pool     string `json:"pool"`
-			First    int    `json:"first"`
-			Last     int    `json:"last"`
-			Complete int    `json:"complete"`
-		}{p.Pool, p.First, p.Last, p.Complete})
+		d.value(newJSONPool(p))
 	}
 	partial := []int{}
 	for i, l := range g.Listings {
@@ -116,18 +176,50 @@ func growthJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
 	d.raw("],\n\"partial_listings\":")
 	d.value(partial)
 	d.raw(",\n\"skipped\":%d", g.Skipped)
-	return d.end(notes)
 }
 
-func (d *doc) counts(g *leak.Growth, s *leak.Site, format func(leak.Count) string) {
-	for i := range g.Listings {
-		d.w.WriteByte("[,"[min(i, 1)])
-		if g.Has(i+1, s.Pool) {
-			d.w.WriteString(format(s.At(i + 1)))
-		} else {
-			d.raw("null")
-		}
+type jsonPool struct {
+	Pool       string   `json:"pool"`
+	First      int      `json:"first"`
+	Last       int      `json:"last"`
+	Complete   int      `json:"complete"`
+	Free       *uint64  `json:"free"`
+	Exhaustion *float64 `json:"exhaustion_seconds"`
+}
+
+func newJSONPool(w leak.Window) jsonPool {
+	p := jsonPool{Pool: w.Pool, First: w.First, Last: w.Last, Complete: w.Complete, Exhaustion: rateOrNil(w.Exhaustion.Seconds())}
+	if w.Free != 0 {
+		p.Free = &w.Free
 	}
+	return p
+}
+
+// fields writes the fields of a struct without its braces.
+func (d *doc) fields(v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		if d.err == nil {
+			d.err = err
+		}
+		return
+	}
+	d.w.Write(b[1 : len(b)-1])
+}
+
+// counts writes a list with a count, or null, for each listing.
+func (d *doc) counts(v *view, s *leak.Site, format func(*leak.Count) string) {
+	d.raw("[")
+	v.each(s, func(l listed, c *leak.Count) {
+		if l.listing > 1 {
+			d.w.WriteByte(',')
+		}
+		if c == nil {
+			d.w.WriteString("null")
+		} else {
+			d.w.WriteString(format(c))
+		}
+	})
 	d.raw("]")
 }
 

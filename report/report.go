@@ -43,11 +43,12 @@ const chainTitle = "call chain, innermost first"
 
 // ANSI sequences.
 const (
-	bold  = "\x1b[1m"
-	red   = "\x1b[31m"
-	green = "\x1b[32m"
-	faint = "\x1b[2m"
-	reset = "\x1b[0m"
+	bold   = "\x1b[1m"
+	red    = "\x1b[31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	faint  = "\x1b[2m"
+	reset  = "\x1b[0m"
 )
 
 // text collects a text document.
@@ -193,23 +194,27 @@ func (t *text) paragraph(s string, indent int) { t.paragraphAt(0, s, indent) }
 
 // paragraphAt is paragraph for text that begins in a column.
 func (t *text) paragraphAt(column int, s string, indent int) {
-	i := 0
+	t.WriteString(t.fill(column, s, indent) + "\n")
+}
+
+// fill breaks text that begins in a column at blanks.
+func (t *text) fill(column int, s string, indent int) string {
+	var b strings.Builder
 	for word := range strings.FieldsSeq(s) {
 		n := utf8.RuneCountInString(word)
 		switch {
-		case i == 0:
+		case b.Len() == 0:
 		case t.Width > 0 && column+1+n > t.Width:
-			t.printf("\n%*s", indent, "")
+			b.WriteString("\n" + strings.Repeat(" ", indent))
 			column = indent
 		default:
-			t.WriteByte(' ')
+			b.WriteByte(' ')
 			column++
 		}
-		t.WriteString(word)
+		b.WriteString(word)
 		column += n
-		i++
 	}
-	t.WriteByte('\n')
+	return b.String()
 }
 
 // chainOf returns the levels of a call chain as text, the pool in front.
@@ -238,17 +243,24 @@ func (t *text) frames(indent int, frames []heap.Frame, most int) {
 		more = max(0, len(frames)-most)
 		frames = frames[:len(frames)-more]
 	}
-	width := 0
+	width, addr := 0, 0
 	for _, f := range frames {
 		if n := utf8.RuneCountInString(function(f)); n <= maxAligned {
 			width = max(width, n)
 		}
+		addr = max(addr, len(f.Addr.String()))
 	}
 	for i, f := range frames {
 		if i > 0 {
 			t.printf("%*s", indent, "")
 		}
+		if t.Verbose {
+			t.printf("%*s  ", addr, f.Addr)
+		}
 		line := function(f)
+		if t.Verbose && f.Function == "" {
+			line = "?" // its address stands in front
+		}
 		if f.File != "" {
 			line = fmt.Sprintf("%-*s  %s:%d", width, line, plain.Clean(f.File), f.Line)
 		}

@@ -1,0 +1,126 @@
+package report
+
+import (
+	"io"
+	"slices"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
+)
+
+// Document is what analyses found, to be written in any of the formats. Nothing
+// that writes it changes it.
+type Document struct {
+	// Growth is what a series of listings shows; nil if none were compared.
+	Growth *leak.Growth
+	// Findings are what sources reported as damaged or wrong.
+	Findings []heap.Finding
+	// Symbols resolves the stacks of Findings and of Listing; it may be nil
+	// only if there are neither.
+	Symbols heap.Symbolizer
+	// Notes are warnings in words, of whoever read the sources.
+	Notes []string
+
+	// Listing holds the nodes that Profile describes: of each pool the last
+	// complete snapshot. Without it a profile is made of Growth, in which
+	// nodes have neither sizes of their own nor owners.
+	Listing leak.Listing
+	// Mappings say how the observed program lies in memory, for Profile.
+	Mappings []heap.Mapping
+}
+
+// Text writes the document for people.
+func Text(w io.Writer, d *Document, o Options) error {
+	t := newText(w, o)
+	notes := d.Notes
+	if d.Growth != nil {
+		notes = slices.Concat(t.growth(d.Growth), notes)
+	}
+	if len(d.Findings) > 0 && d.Growth != nil {
+		t.WriteByte('\n')
+	}
+	if len(d.Findings) > 0 || d.Growth == nil {
+		t.findings(d.Findings, d.Symbols)
+	}
+	t.notes(notes)
+	return t.Flush()
+}
+
+// A view finds quickly what a growth knows of each pool.
+type view struct {
+	*leak.Growth
+	windows map[string]leak.Window
+	listed  map[string][]listed
+}
+
+// listed is a listing that shows a pool.
+type listed struct {
+	listing int // from 1
+	partial bool
+}
+
+func newView(g *leak.Growth) *view {
+	v := &view{g, map[string]leak.Window{}, map[string][]listed{}}
+	for _, w := range g.Pools {
+		v.windows[w.Pool] = w
+	}
+	for i, l := range g.Listings {
+		for _, in := range l {
+			v.listed[in.Pool] = append(v.listed[in.Pool], listed{i + 1, in.Partial != ""})
+		}
+	}
+	return v
+}
+
+// ends returns what a site holds in the first and in the last compared listing
+// of its pool.
+func (v *view) ends(s *leak.Site) (first, last leak.Count) {
+	w := v.windows[s.Pool]
+	return s.At(w.First), s.At(w.Last)
+}
+
+// each calls f for every listing, with nil where the listing lacks the site's
+// pool.
+func (v *view) each(s *leak.Site, f func(l listed, c *leak.Count)) {
+	shown, counts := v.listed[s.Pool], s.Counts
+	for i := 1; i <= len(v.Listings); i++ {
+		if len(shown) == 0 || shown[0].listing != i {
+			f(listed{listing: i}, nil)
+			continue
+		}
+		l := shown[0]
+		for shown = shown[1:]; len(shown) > 0 && shown[0].listing == i; shown = shown[1:] {
+			l.partial = l.partial || shown[0].partial
+		}
+		if len(counts) > 0 && counts[0].Listing == i {
+			f(l, &counts[0])
+			counts = counts[1:]
+		} else {
+			f(l, &leak.Count{Listing: i})
+		}
+	}
+}
+
+// verdict returns the verdict on a site; one that nothing has judged is not
+// known to be stable.
+func verdict(s *leak.Site) leak.Verdict {
+	if s.Verdict == "" {
+		return leak.Inconclusive
+	}
+	return s.Verdict
+}
+
+// leaks reports whether a site is proven, or suspected, to leak.
+func leaks(s *leak.Site) bool { return s.Verdict == leak.Confirmed || s.Verdict == leak.Suspect }
+
+// known reports whether somebody has said that the site is to be tolerated.
+func known(s *leak.Site) bool { return s.Baseline || s.Suppressed != "" }
+
+// interesting returns the frames from the first interesting one on, and the
+// wrappers in front of it.
+func interesting(s *leak.Site) (frames, wrappers []heap.Frame) {
+	if i := s.Interesting; i > 0 && i < len(s.Frames) {
+		return s.Frames[i:], s.Frames[:i]
+	}
+	return s.Frames, nil
+}
