@@ -95,6 +95,9 @@ type Finding struct {
 	// Source is where a device's report was read, "console.log:81"; empty in
 	// a live pool.
 	Source string `json:"source,omitempty"`
+	// Boot counts the restarts of the device before the report, as
+	// Snapshot.Boot does.
+	Boot int `json:"boot,omitempty"`
 	// Task is the name of the task that ran when it was noticed, which need
 	// not be the one that did it; empty: unknown.
 	Task string `json:"task,omitempty"`
@@ -149,6 +152,9 @@ type Finding struct {
 	// Stack is the call stack of the operation that noticed it; empty where
 	// that was a check of the whole heap.
 	Stack Stack `json:"stack"`
+	// Frames are the frame pointers of the functions that Stack returns into,
+	// level by level, where the report shows them: 0 unknown, else nil.
+	Frames []Addr `json:"frames,omitempty"`
 	// FirstFree is the call stack of the first free, in a double free.
 	FirstFree Stack `json:"first_free,omitempty"`
 }

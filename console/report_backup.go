@@ -1,0 +1,550 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
+)
+
+// maxBad bounds the damaged nodes that one report or list names.
+const maxBad = 64
+
+// A backupReport reads what a device with LOSCFG_MEM_HEAD_BACKUP prints when a
+// checksum is wrong. It consists of blocks, each with its own title:
+//
+//	[ERR][OsMemNodePrevTryGet]: the node information of current node is bad !!
+//	node:0xb696c checksum=0x41414141[0x9fecffae] freeNodeInfo.pstPrev=...      the header
+//	[ERR]the detailed information of previous node:
+//	[ERR]************************************************
+//	node:0xb5d6c checksum=0xa1524c7c[0xa1524c7c] ...       header of the node in front
+//	[ERR]the address of node :0xb5d48                      its start
+//	[ERR]allocated by task: SerialShellTask [ID = 0x0]     or: this is a FREE node
+//	[ERR]************************************************
+//
+//	[ERR]the backup node information of current node in previous node:
+//	node:0xb5d48 ...                                       the backup of the header
+//	[ERR]the detailed information of previous node:        and the node in front again
+//
+// The device then restores the header from the backup, which it does not
+// check, and writes the node's own backup anew; if the header behind is bad:
+//
+//	[ERR][OsMemBackupSetup4Next]the next node is broken!!
+//	node:0xb756c ...                                       the header behind
+//	[ERR]Current node details:                             the node just restored
+//
+// One operation can report several nodes on its walk through the heap, nested
+// in each other, and the same restoration twice; the details of the node in
+// front say which header a block is about. LOS_MemBadNodeShow prints headers
+// one after the other, only the bad ones followed by blocks, and "check
+// finish".
+type backupReport struct {
+	r   *liteosReports
+	gap *gapReport // what the free complained about before; nil: nothing
+
+	bads    []*badNode
+	more    int // beyond maxBad
+	section section
+	backup  *ctlHeader // read, and not yet known whose it is
+	details *details   // being read
+	first   bool       // the next node named is the pool's first one
+	target  *badNode   // whose blocks came last
+
+	listed   ctlHeader // of the list, the line before; at 0: none
+	listBad  bool      // it was bad
+	finished bool      // "check finish" came
+}
+
+// A section says what the next control header printed is.
+type section uint8
+
+const (
+	inList     section = iota // one of LOS_MemBadNodeShow's list
+	inBad                     // the damaged one
+	inBackup                  // a backup
+	inDetails                 // that of the node in front
+	inCurrent                 // that of the node just restored
+	inNext                    // the damaged one behind it
+	afterLines                // nothing: the block is over
+)
+
+// A badNode is a header, or a backup, with a wrong checksum.
+type badNode struct {
+	line      int
+	function  string
+	kind      heap.Kind
+	header    ctlHeader
+	backup    *ctlHeader
+	previous  *details
+	list      bool // listed by LOS_MemBadNodeShow, which restores nothing
+	next      bool // found behind a node that was being restored
+	end       bool // the pool's end node
+	first     bool // the pool's first node
+	laundered bool // right checksum, wrong magic
+	nextBad   bool // the node behind is bad, so that the operation was given up
+	noPrev    bool // the device found no node in front of it
+}
+
+// details are those of a node in front.
+type details struct {
+	header  ctlHeader
+	addr    heap.Addr
+	hasAddr bool
+	free    bool
+	task    string
+	gone    string
+	current bool // the node just restored, not one in front
+	stars   int
+}
+
+func (b *backupReport) line(l *reportLine) bool {
+	const blocks = sayBadNode | sayBadBackup | sayEndBad | sayEndBackupBad | sayNextBroken
+	switch {
+	case l.says(blocks):
+		b.bad(l)
+	case l.says(sayHeader):
+		h, ok := controlHeader(l.text)
+		if !ok {
+			return false
+		}
+		b.header(h, l)
+	case l.says(sayFirst):
+		b.endDetails()
+		b.first = true
+	case l.says(sayBackup):
+		b.endDetails()
+		b.settle()
+		b.section = inBackup
+	case l.says(sayPrevious | sayCurrent):
+		b.endDetails()
+		current := l.says(sayCurrent) || b.target != nil && b.target.next && b.target.previous == nil
+		b.details = &details{current: current}
+		b.section = inDetails
+	case l.says(sayNoPrevious):
+		b.endDetails()
+		if k := len(b.bads); k > 0 {
+			b.bads[k-1].noPrev = true
+		}
+	case l.says(sayFinish):
+		b.endDetails()
+		b.finished = true
+	case l.says(sayNoNode | sayModule | sayNoTask):
+	default:
+		return b.detail(l)
+	}
+	return true
+}
+
+// detail reads a line of the details of a node.
+func (b *backupReport) detail(l *reportLine) bool {
+	d := b.details
+	if d == nil {
+		if !l.says(sayAddress | sayFree) {
+			return l.says(sayStars) && len(b.bads) > 0 && !l.says(sayTraceBegin)
+		}
+		d = &details{}
+		b.details = d
+	}
+	switch {
+	case l.says(sayAddress):
+		if d.addr, d.hasAddr = l.hex("address of node :"); !d.hasAddr {
+			d.addr, d.hasAddr = l.hex("address: ")
+		}
+		if slot := int64(d.header.at) - int64(d.addr); d.hasAddr && d.header.fields > 0 {
+			b.r.learn(layoutOf(slot))
+		}
+	case l.says(sayFree):
+		d.free = true
+	case l.says(sayPreTask):
+		return false
+	case l.says(sayTask):
+		d.task = l.name("allocated by task: ", "[")
+	case l.says(sayTaskGone):
+		d.gone = l.name("[ID: ", "]")
+	case l.says(sayStars):
+		if d.stars++; d.stars == 2 || d.hasAddr {
+			b.endDetails()
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// bad begins a block about a damaged header or backup.
+func (b *backupReport) bad(l *reportLine) {
+	b.endDetails()
+	b.settle()
+	n := &badNode{line: l.number, function: l.function(), kind: heap.HeaderDamaged, first: b.first}
+	b.first = false
+	switch {
+	case l.says(sayBadBackup):
+		n.kind = heap.BackupDamaged
+	case l.says(sayEndBad):
+		n.end, n.first = true, false
+	case l.says(sayEndBackupBad):
+		n.kind, n.end, n.first = heap.BackupDamaged, true, false
+	case l.says(sayNextBroken):
+		n.next = true
+		if b.target == nil && len(b.bads) > 0 {
+			b.target = b.bads[len(b.bads)-1]
+		}
+		if b.target != nil {
+			b.target.nextBad = true
+			n.function = b.target.function
+		}
+	}
+	b.add(n)
+	b.section = inBad
+}
+
+func (b *backupReport) add(n *badNode) {
+	b.target = n
+	if len(b.bads) == maxBad {
+		b.more++
+		return
+	}
+	b.bads = append(b.bads, n)
+}
+
+// header takes in a control header.
+func (b *backupReport) header(h ctlHeader, l *reportLine) {
+	section := b.section
+	b.section = afterLines
+	switch section {
+	case inBad:
+		b.target.header = h
+	case inBackup:
+		b.backup = &h
+	case inDetails:
+		b.details.header = h
+		b.section = inDetails
+	default:
+		b.endDetails()
+		b.list(h, l)
+	}
+}
+
+// list takes in a header that LOS_MemBadNodeShow lists. What it lists behind a
+// bad node it found by that node's wrong size: further bad ones mean nothing.
+func (b *backupReport) list(h ctlHeader, l *reportLine) {
+	if !h.whole() {
+		return
+	}
+	laundered := h.good() && !h.magic()
+	if before := b.listed; before.at != 0 && !b.listBad && h.good() && h.at > before.at {
+		b.r.learn(layoutOf(int64(before.at) - int64(h.pre)))
+	}
+	if (!h.good() || laundered) && !b.listBad {
+		b.add(&badNode{
+			line: l.number, function: "LOS_MemBadNodeShow", kind: heap.HeaderDamaged,
+			header: h, list: true, laundered: laundered,
+		})
+	}
+	b.listed, b.listBad = h, !h.good()
+}
+
+// endDetails decides which damaged header the details just read belong to: the
+// one that lies where their node ends.
+func (b *backupReport) endDetails() {
+	d := b.details
+	b.details = nil
+	if b.section == inDetails {
+		b.section = afterLines
+	}
+	if d == nil || d.header.fields == 0 && !d.hasAddr {
+		return
+	}
+	if d.current {
+		if t := b.target; t != nil && t.next {
+			t.previous = d
+		}
+		return
+	}
+	t := b.behind(d)
+	if t == nil {
+		if t = b.target; t == nil && len(b.bads) > 0 {
+			t = b.bads[len(b.bads)-1]
+		}
+	}
+	if t == nil {
+		t = &badNode{line: b.r.last, kind: heap.HeaderDamaged}
+		b.add(t)
+	}
+	b.target = t
+	if t.previous == nil {
+		t.previous = d
+	}
+	if b.backup != nil && t.backup == nil && t.kind == heap.HeaderDamaged {
+		t.backup = b.backup
+	}
+	b.backup = nil
+}
+
+// behind returns the damaged node behind the one that d is about.
+func (b *backupReport) behind(d *details) *badNode {
+	if !d.header.good() || !d.hasAddr {
+		return nil
+	}
+	end := d.addr + heap.Addr(d.header.total())
+	for _, n := range slices.Backward(b.bads) {
+		start := n.header.at
+		if n.kind == heap.HeaderDamaged {
+			start -= d.header.at - d.addr
+		}
+		if n.header.at != 0 && start == end {
+			return n
+		}
+	}
+	return nil
+}
+
+// settle gives a backup without details to the node whose blocks came last.
+func (b *backupReport) settle() {
+	if b.backup == nil {
+		return
+	}
+	t := b.target
+	if t == nil {
+		t = &badNode{line: b.r.last, kind: heap.HeaderDamaged}
+		b.add(t)
+	}
+	if t.backup == nil && t.kind == heap.HeaderDamaged {
+		t.backup = b.backup
+	}
+	b.backup = nil
+}
+
+func (b *backupReport) complete() bool {
+	if len(b.bads) == 0 {
+		return b.gap == nil
+	}
+	if b.finished {
+		return true
+	}
+	if b.details != nil || b.backup != nil || b.section != afterLines && b.section != inList {
+		return false
+	}
+	return !slices.ContainsFunc(b.bads, func(n *badNode) bool { return n.missing() != "" })
+}
+
+func (b *backupReport) finish(cut string) {
+	b.endDetails()
+	b.settle()
+	// A node in front of another explains what happened to that one.
+	slices.SortStableFunc(b.bads, func(x, y *badNode) int { return cmp.Compare(x.header.at, y.header.at) })
+	if b.gap != nil && len(b.bads) == 0 {
+		b.gap.finish(cut)
+		return
+	}
+	for i, n := range b.bads {
+		f := n.finding(b.r)
+		if n.missing() != "" {
+			f.Partial = sentences(cutText(cut), f.Partial)
+		}
+		if b.more > 0 && i == len(b.bads)-1 {
+			f.Partial = sentences(f.Partial, plain.Plural(b.more, "damaged node")+" more in this report left out")
+		}
+		if b.gap != nil && i == len(b.bads)-1 {
+			f.Detail = sentences(f.Detail, b.gap.detail())
+		}
+		b.r.emit(f)
+	}
+}
+
+// missing says which parts the report of a node lacks.
+func (n *badNode) missing() string {
+	var parts []string
+	if n.function == "" && !n.list {
+		parts = append(parts, "the line that says who found it")
+	}
+	switch {
+	case n.header.fields == 0:
+		parts = append(parts, "the damaged header")
+	case !n.header.whole():
+		parts = append(parts, "the rest of the damaged header")
+	}
+	if n.backup != nil && !n.backup.whole() {
+		parts = append(parts, "the rest of the backup")
+	}
+	front := n.previous == nil && !n.noPrev
+	switch {
+	case n.laundered, n.end:
+	case n.list, n.next, n.kind == heap.BackupDamaged:
+		if front {
+			parts = append(parts, "the node in front")
+		}
+	case n.backup == nil:
+		parts = append(parts, "the backup (the device may have found none)")
+	case front:
+		parts = append(parts, "the node in front")
+	}
+	return missingText(parts...)
+}
+
+// finding returns what is known about a damaged node.
+func (n *badNode) finding(r *liteosReports) *heap.Finding {
+	f := r.finding(n.kind, n.line)
+	f.Op = operation(n.function)
+	f.Partial = n.missing()
+	lay := r.layout
+	if n.kind == heap.BackupDamaged {
+		n.backupFinding(f, lay)
+	} else {
+		n.headerFinding(f, lay)
+	}
+	if d := n.previous; d != nil {
+		n.front(f, d, lay)
+	}
+	switch {
+	case n.end:
+		f.Detail = sentences(f.Detail, "it is the pool's end node")
+	case n.first:
+		f.Detail = sentences(f.Detail, "it is the pool's first node, whose backup lies in the end node")
+	}
+	if n.nextBad {
+		f.Detail = sentences(f.Detail, "the node behind is broken too, so the operation was given up")
+	}
+	if n.next {
+		f.Detail = sentences(f.Detail, "noticed while the node in front of it was being restored; its backup is not shown, nothing was put right")
+	}
+	if n.noPrev {
+		f.Detail = sentences(f.Detail, "the device could not find the node in front of it")
+	}
+	if n.laundered {
+		f.Detail = sentences(f.Detail, "its checksum is right, but its magic belongs to no node here: the device computed a new checksum over a damaged header")
+	}
+	return f
+}
+
+func (n *badNode) headerFinding(f *heap.Finding, lay *liteosLayout) {
+	h := &n.header
+	f.Node = h.at
+	if lay != nil && h.at >= heap.Addr(lay.slot) {
+		f.Node = h.at - heap.Addr(lay.slot)
+	} else if h.at != 0 {
+		f.Detail = "how nodes are laid out is not known: the address is that of the control header"
+	}
+	f.Memory = h.memory(h.at, lay)
+	f.Fields = compareHeaders(h, n.backup, lay)
+	if n.backup == nil {
+		return
+	}
+	if !n.backup.good() {
+		if n.backup.whole() {
+			f.Kind = heap.BothDamaged
+			f.Detail = sentences(f.Detail, "the device restored the header from a backup whose checksum is wrong")
+		}
+		return
+	}
+	f.Recovered, f.Repaired = true, !n.nextBad
+	f.Subject = n.backup.node(f.Node, lay)
+	if lay == nil || !h.whole() {
+		return
+	}
+	was := n.backup.memory(h.at, lay)
+	for i, m := range f.Memory {
+		for k, c := range m.Bytes {
+			if c == was[i].Bytes[k] {
+				continue
+			}
+			at := m.Addr + heap.Addr(k)
+			if f.Span.Len() == 0 {
+				f.Span.Start = at
+			}
+			f.Span.End = at + 1
+		}
+	}
+}
+
+func (n *badNode) backupFinding(f *heap.Finding, lay *liteosLayout) {
+	h := &n.header
+	f.Node = h.at
+	f.Fields = compareHeaders(nil, h, lay)
+	f.Memory = h.memory(h.at, lay)
+	f.Detail = "the backup lies at the start of the node and is that of the next node's header"
+	if !n.end && n.header.fields > 0 {
+		f.Recovered, f.Repaired = !n.nextBad, !n.nextBad
+	}
+}
+
+// front stores what is known about the node in front.
+func (n *badNode) front(f *heap.Finding, d *details, lay *liteosLayout) {
+	if n.header.at != 0 && d.hasAddr && d.addr > n.header.at {
+		f.Detail = sentences(f.Detail, "it is the pool's first node: in front of it lies the pool's head")
+		return
+	}
+	addr := d.addr
+	if !d.hasAddr {
+		if lay == nil || d.header.at < heap.Addr(lay.slot) {
+			return
+		}
+		addr = d.header.at - heap.Addr(lay.slot)
+	}
+	p := &heap.Node{Addr: addr}
+	if d.header.whole() {
+		p = d.header.node(addr, lay)
+		if !d.header.good() {
+			f.Detail = sentences(f.Detail, "the header of the node in front is damaged too")
+		} else if !d.header.magic() {
+			f.Detail = sentences(f.Detail, "the magic of the node in front is wrong although its checksum is right: the device computed a new checksum over a damaged header")
+		}
+	} else if d.free {
+		p.State = heap.Free
+	}
+	p.Stack = heap.Stack{}
+	f.Previous = p
+	if d.task != "" && p.State == heap.Used {
+		f.Owners = map[heap.Owner]string{p.Owner: d.task}
+	}
+	if d.gone != "" {
+		f.Detail = sentences(f.Detail, fmt.Sprintf("the task that allocated the node in front, ID %s, does not exist", d.gone))
+	}
+}
+
+// compareHeaders returns the fields of a header and of its backup side by side,
+// in the order in which they lie in memory. Either may be nil.
+func compareHeaders(h, backup *ctlHeader, lay *liteosLayout) []heap.Field {
+	witness := backup
+	if witness == nil {
+		witness = h
+	}
+	prev, next := "prev/magic", "next/task id"
+	switch {
+	case !witness.good():
+	case !witness.used():
+		prev, next = "list prev", "list next"
+	case lay != nil && lay.word == 8:
+		prev, next = "magic, task id", "(unused)"
+	default:
+		prev, next = "magic", "task id"
+	}
+	var list []heap.Field
+	add := func(name string, at int, value func(*ctlHeader) string) {
+		f := heap.Field{Name: name}
+		if h != nil && h.fields >= at {
+			f.Header = value(h)
+		}
+		if backup != nil && backup.fields >= at {
+			f.Backup = value(backup)
+		}
+		f.Differs = f.Header != "" && f.Backup != "" && f.Header != f.Backup
+		if f.Header != "" || f.Backup != "" {
+			list = append(list, f)
+		}
+	}
+	add(prev, 4, func(h *ctlHeader) string { return fmt.Sprintf("%#x", h.prev) })
+	add(next, 5, func(h *ctlHeader) string { return fmt.Sprintf("%#x", h.next) })
+	add("previous node", 6, func(h *ctlHeader) string { return fmt.Sprintf("%#x", h.pre) })
+	add("gap size", 7, func(h *ctlHeader) string { return fmt.Sprintf("%#x", h.gap) })
+	add("checksum", 3, func(h *ctlHeader) string {
+		if h.sum == h.recomputed {
+			return fmt.Sprintf("%#x", h.sum)
+		}
+		return fmt.Sprintf("%#x [%#x]", h.sum, h.recomputed)
+	})
+	add("size and flags", 8, func(h *ctlHeader) string { return fmt.Sprintf("%#x", h.size) })
+	return list
+}
