@@ -35,10 +35,6 @@ type Options struct {
 // stands around them they fit into 24 rows.
 const screenful = 15
 
-// minChain is the least width of the column with call chains; the columns in
-// front of it are thinned out to make room.
-const minChain = 36
-
 const chainTitle = "call chain, innermost first"
 
 // ANSI sequences.
