@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -44,6 +45,8 @@ type listing struct {
 	line   int // of its header
 	marks  []string
 	boot   int
+	stamp  stamp  // of its header
+	shell  []byte // the prompt in front of the command, if the dialect's own is another
 
 	rows    []heap.Node // what was read; the array is used again by the next listing
 	overrun heap.Node   // the row read last, if it is beyond maxNodes
@@ -95,7 +98,9 @@ func (l *listing) add(addr heap.Addr, levels, width int) *heap.Node {
 }
 
 // prompted reports whether the line shows that the command has returned.
-func (l *listing) prompted(line []byte) bool { return l.d.prompt != nil && l.d.prompt(line) }
+func (l *listing) prompted(line []byte) bool {
+	return l.d.prompt != nil && l.d.prompt(line) || len(l.shell) > 0 && bytes.Contains(line, l.shell)
+}
 
 // continued notes that a line of the listing was read.
 func (l *listing) continued() {

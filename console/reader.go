@@ -29,6 +29,9 @@ const (
 	// maxNotes bounds Notes.
 	maxNotes = 50
 
+	// maxPrompt bounds the prompts of a shell that are learnt, in bytes.
+	maxPrompt = 64
+
 	promptInRow = "the prompt came in the middle of a row"
 )
 
@@ -64,6 +67,13 @@ type Reader struct {
 	rows      []heap.Node // of the listing before: an array for the next
 	marks     []string    // found for the next listing
 	listMarks []string    // of the current listing, for its further pools
+
+	// What the log says about the device besides.
+	clock clock
+	tasks taskTable
+	told  poolTable
+	shell []byte // the prompt in front of the command memused seen last
+	echo  int    // the line of that command
 
 	pool     string // announced for the next listing
 	poolLine int
@@ -118,7 +128,9 @@ type Stats struct {
 // Snapshot.Source, in errors and in notes; it is usually the file's.
 func NewReader(r io.Reader, name string) *Reader {
 	reader := &Reader{name: name, lines: newLineReader(r), titles: make([]title, len(dialects))}
-	reader.observers = []observer{}
+	reports := newLiteosReports(name, reader.emit)
+	reports.boot = &reader.boot
+	reader.observers = []observer{reports}
 	return reader
 }
 
@@ -318,6 +330,7 @@ func (r *Reader) line(line []byte, terminated bool) {
 	if boot := texts & bootBits; boot != 0 {
 		r.booting(boot)
 	}
+	r.aside(line, texts)
 	for _, m := range r.Marks {
 		if !slices.Contains(r.marks, m) && bytes.Contains(line, []byte(m)) {
 			r.marks = append(r.marks, m)
@@ -327,11 +340,33 @@ func (r *Reader) line(line []byte, terminated bool) {
 	for _, o := range r.observers {
 		mine = o.line(line, r.lines.line) || mine
 	}
-	if texts&^bootBits != 0 && r.header(line, texts) {
+	if texts&dialectBits != 0 && r.header(line, texts) {
 		return
 	}
 	if r.open == nil || !r.inside(r.open, line, texts, mine) {
 		r.outside(line, texts)
+	}
+}
+
+// aside takes in what a line says about the device besides its nodes.
+func (r *Reader) aside(line []byte, texts uint64) {
+	number := r.lines.line
+	line = line[r.clock.see(line):]
+	if !r.tasks.line(line) && texts&taskText != 0 {
+		r.tasks.header(line)
+	}
+	r.told.line(line, number)
+	if texts&infoText != 0 {
+		r.told.info(line, number)
+	}
+	if texts&freeText != 0 {
+		r.told.command(line, number)
+	}
+	if texts&echoText != 0 {
+		// The prompt of a shell whose owner gave it another name.
+		if i := bytes.LastIndex(line, []byte("# memused")); i > 0 && i < maxPrompt && skipSpace(line, i+len("# memused")) == len(line) {
+			r.shell, r.echo = append(r.shell[:0], line[:i+2]...), number
+		}
 	}
 }
 
@@ -419,6 +454,7 @@ func (r *Reader) booting(texts uint64) {
 		r.boot++
 	}
 	r.bootTexts = texts
+	r.tasks, r.told = taskTable{}, poolTable{}
 }
 
 // header opens a listing if the line is a header.
@@ -475,6 +511,10 @@ func (r *Reader) begin(l *listing) {
 	r.restart, r.bootTexts = 0, 0
 	l.number, l.line, l.boot, l.marks = r.After+r.listed, r.lines.line, r.boot, r.listMarks
 	l.rows, r.rows = r.rows[:0], nil
+	l.stamp = r.clock.now
+	if r.echo > 0 && r.lines.line-r.echo <= poolReach {
+		l.shell = bytes.Clone(r.shell)
+	}
 	r.open = l
 }
 
@@ -507,10 +547,25 @@ func (r *Reader) close(cut string) {
 		r.note("%s: %s of %s with stack levels missing: their call chains are shorter than they were", source, plain.Plural(l.short, "row"), s.Label)
 	}
 	r.rows = l.rows
-	r.stats.Snapshots++
-	r.stats.Nodes += len(s.Nodes)
 	r.stats.Between += l.between
 	r.stats.Short += l.short
+	r.deliver(s, l.stamp)
+}
+
+// deliver completes a snapshot with what else the log says and queues it.
+func (r *Reader) deliver(s *heap.Snapshot, at stamp) {
+	s.Time = at.wall
+	if s.TickHz == 0 && s.Tick == 0 {
+		s.Tick, s.TickHz = at.tick, at.hz
+	}
+	if s.Owners == nil {
+		s.Owners = r.tasks.owners()
+	}
+	if s.Stats == (heap.Stats{}) {
+		s.Stats = r.told.stats(s.Pool, s.Nodes)
+	}
+	r.stats.Snapshots++
+	r.stats.Nodes += len(s.Nodes)
 	r.ready = append(r.ready, Item{Snapshot: s})
 }
 

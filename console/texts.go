@@ -3,11 +3,13 @@ package console
 import "bytes"
 
 // A textSet finds which of a few texts a line contains, in one pass over the
-// line whatever their number. Most lines contain none; they cost one look-up
-// per byte.
+// line whatever their number. It goes by the rarest two neighbouring bytes of
+// each text. Most lines contain none of these; they cost two look-ups per byte.
 type textSet struct {
-	// pairs gives, for each two bytes, the group of texts in which they are
-	// the rarest two; 0: none.
+	// first and second give the buckets in which a byte is the first or the
+	// second of such a pair, one bit each: no common bit, no pair.
+	first, second [256]uint16
+	// pairs gives the group of texts that have the pair; 0: none.
 	pairs  [1 << 16]uint8
 	groups [][]textEntry // from 1
 }
@@ -36,6 +38,9 @@ func (s *textSet) add(text string, bit uint64) {
 			panic("console: too many texts to look for")
 		}
 		*pair = uint8(len(s.groups))
+		bucket := uint16(1) << (*pair % 16)
+		s.first[text[at]] |= bucket
+		s.second[text[at+1]] |= bucket
 		s.groups = append(s.groups, nil)
 	}
 	s.groups[*pair] = append(s.groups[*pair], textEntry{[]byte(text), at, bit})
@@ -54,18 +59,14 @@ func rarity(c byte) int {
 
 // find returns the bits of the texts that line contains.
 func (s *textSet) find(line []byte) (found uint64) {
-	if len(line) < 2 {
-		return 0
-	}
-	before := int(line[0])
-	for i := 1; i < len(line); i++ {
-		c := int(line[i])
-		group := s.pairs[before<<8|c]
-		before = c
-		if group == 0 {
+	var before uint16
+	for i, c := range line {
+		both := before & s.second[c]
+		before = s.first[c]
+		if both == 0 {
 			continue
 		}
-		for _, e := range s.groups[group] {
+		for _, e := range s.groups[s.pairs[int(line[i-1])<<8|int(c)]] {
 			if start := i - 1 - e.at; start >= 0 && bytes.HasPrefix(line[start:], e.text) {
 				found |= e.bit
 			}
@@ -74,18 +75,50 @@ func (s *textSet) find(line []byte) (found uint64) {
 	return found
 }
 
-// Bits of lineTexts: dialect i has bit i, the boot texts have those from
-// bootBit on.
+// Bits of lineTexts: dialect i has bit i, the reader's own texts and the boot
+// texts have those behind.
 const (
-	bootBit  = 16
-	bootBits = uint64(1<<48-1) << bootBit
+	ownBit      = 12
+	bootBit     = 20
+	dialectBits = uint64(1)<<ownBit - 1
+	bootBits    = ^uint64(0) &^ (1<<bootBit - 1)
 )
+
+// The reader's own texts.
+const (
+	infoText   = 1 << (ownBit + iota) // head of pool information
+	freeText                          // command free
+	taskText                          // head of a task table
+	echoText                          // command memused
+	recordText                        // a piece of an event stream
+	switchText                        // a command that begins or ends one
+)
+
+var ownTexts = []struct {
+	text string
+	bit  uint64
+}{
+	{"pool addr", infoText},
+	{"# free", freeText},
+	{"TID", taskText},
+	{"# memused", echoText},
+	{"~!", recordText},
+	{"~^", recordText},
+	{"*^", recordText},
+	{"$^", recordText},
+	{"!~", recordText},
+	{"Rec:error", recordText},
+	{"memshow", switchText},
+}
 
 // lineTexts finds the lines that may be more than other output.
 var lineTexts = newLineTexts(dialects)
 
 func newLineTexts(dialects []*dialect) *textSet {
 	s := new(textSet)
+	for _, own := range ownTexts {
+		s.add(own.text, own.bit)
+	}
 	boots := map[string]bool{}
 	for i, d := range dialects {
 		for _, text := range d.keys {
@@ -98,7 +131,7 @@ func newLineTexts(dialects []*dialect) *textSet {
 			}
 		}
 	}
-	if len(dialects) > bootBit || len(boots) > 64-bootBit {
+	if len(dialects) > ownBit || len(boots) > 64-bootBit {
 		panic("console: too many dialects, or texts that devices boot with")
 	}
 	return s
