@@ -20,7 +20,13 @@ import (
 // dialects is the table of what is understood. The first dialect whose header
 // matches a line reads the listing that follows it.
 var dialects = []*dialect{
+	&liteosA,
 	&liteos,
+	&liteosM,
+	&nuttx,
+	&espidf,
+	&rtthread,
+	&zephyr,
 }
 
 // A dialect is one way in which devices print the nodes of their heap. Every

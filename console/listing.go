@@ -39,6 +39,8 @@ type listing struct {
 	owners    map[heap.Owner]string // see name
 	found     []*heap.Finding       // what the line shows to be wrong, without Source
 	ended     bool                  // by a blank line; more rows can still follow
+	// unfinished says that the line read now had no line end: it may be cut.
+	unfinished bool
 
 	d      *dialect
 	number int
@@ -109,6 +111,9 @@ func (l *listing) continued() {
 	l.ended = false
 }
 
+// count returns how many rows with nodes were read.
+func (l *listing) count() int { return len(l.rows) + l.overflow + l.dropped }
+
 // last returns the node added last, to be completed; nil: there is none.
 func (l *listing) last() *heap.Node {
 	switch {
@@ -133,14 +138,14 @@ func (l *listing) drop() {
 }
 
 // name gives an owner a name, unless it has one.
-func (l *listing) name(o heap.Owner, name []byte) {
+func (l *listing) name(o heap.Owner, name string) {
 	if _, ok := l.owners[o]; ok || len(l.owners) >= maxOwners {
 		return
 	}
 	if l.owners == nil {
 		l.owners = make(map[heap.Owner]string)
 	}
-	l.owners[o] = strings.ToValidUTF8(string(name), "?")
+	l.owners[o] = strings.ToValidUTF8(name, "?")
 }
 
 // remark adds what the snapshot's Partial should say.
@@ -170,7 +175,7 @@ func trimZeros(lrs []heap.Addr) []heap.Addr {
 func (l *listing) finish(source, cut string) *heap.Snapshot {
 	var partial []string
 	if l.missing > 0 {
-		if cut != "" && l.overflow == 0 {
+		if cut != "" && l.overflow == 0 && len(l.rows) > 0 {
 			// What arrived of the last row is part of the cut: half a stack
 			// would pass for another call site.
 			l.rows = l.rows[:len(l.rows)-1]
@@ -187,7 +192,7 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 	if l.overflow > 0 {
 		partial = append(partial, fmt.Sprintf("%s beyond the limit of %d nodes ignored", plain.Plural(l.overflow, "row"), maxNodes))
 	}
-	if got := len(l.rows) + l.overflow + l.dropped; l.announced > got && cut == "" && l.unreadable == 0 {
+	if got := l.count(); l.announced > got && cut == "" && l.unreadable == 0 {
 		partial = append(partial, fmt.Sprintf("%d of %s missing", l.announced-got, plain.Plural(l.announced, "row")))
 	}
 	partial = append(partial, l.remarks...)

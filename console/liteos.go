@@ -35,7 +35,7 @@ var liteos = dialect{
 	stray:    liteosStray,
 	resume:   liteosResume,
 	fragment: liteosFragment,
-	prompt:   func(line []byte) bool { return bytes.Contains(line, []byte("LiteOS # ")) },
+	prompt:   func(line []byte) bool { return bytes.Contains(line, []byte("LiteOS # ")) || ohosPrompt(line) },
 	pool: func(line []byte) (string, bool) {
 		return liteosExcPool, bytes.HasSuffix(bytes.TrimSpace(line), []byte(liteosExcPool))
 	},
@@ -61,7 +61,13 @@ func liteosHeader(line []byte, l *listing) bool {
 	if string(word) != "node" && string(word) != "pstNode" {
 		return false
 	}
-	levels := 0
+	l.levels = liteosHeaderLevels(line[i:])
+	return l.levels > 0
+}
+
+// liteosHeaderLevels counts the columns "LR[0]  LR[1]" that begin the line.
+func liteosHeaderLevels(line []byte) (levels int) {
+	i := 0
 	for levels < maxLevels && i < len(line) {
 		n := len("LR[")
 		if !bytes.HasPrefix(line[i:], []byte("LR[")) {
@@ -77,8 +83,7 @@ func liteosHeader(line []byte, l *listing) bool {
 		levels++
 		i = skipSpace(line, i+n+1)
 	}
-	l.levels = levels
-	return levels > 0
+	return levels
 }
 
 // liteosRow reads every row in the line. Nearly always that is one, from the

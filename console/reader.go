@@ -130,7 +130,7 @@ func NewReader(r io.Reader, name string) *Reader {
 	reader := &Reader{name: name, lines: newLineReader(r), titles: make([]title, len(dialects))}
 	reports := newLiteosReports(name, reader.emit)
 	reports.boot = &reader.boot
-	reader.observers = []observer{reports}
+	reader.observers = []observer{reports, &espidfReports{name: name, emit: reader.emit, boot: &reader.boot}}
 	return reader
 }
 
@@ -373,19 +373,21 @@ func (r *Reader) aside(line []byte, texts uint64) {
 // row shows a line to the dialect of the open listing. It reports whether the
 // line belongs to the listing.
 func (r *Reader) row(l *listing, line []byte, terminated bool) bool {
+	l.unfinished = !terminated
+	before := l.count()
 	switch {
 	case l.ended && l.prompted(line):
 		r.close("")
 		return false
 	case l.d.row(line, l):
 		for _, f := range l.found {
-			f.Source = fmt.Sprintf("%s:%d", r.name, r.lines.line)
+			f.Source, f.Boot = fmt.Sprintf("%s:%d", r.name, r.lines.line), r.boot
 			r.emit(f)
 		}
 		l.found = nil
 		if l.missing > 0 && l.prompted(line) {
 			r.close(midRow(l, promptInRow))
-		} else if !terminated && (l.levels == 0 || !padded(l.width)) {
+		} else if !terminated && (l.levels == 0 || !padded(l.width)) && l.count() > before {
 			// The last number may have lost digits, and nothing shows it.
 			l.missing = max(l.missing, 1)
 		}

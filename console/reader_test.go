@@ -285,8 +285,8 @@ func TestListings(t *testing.T) {
 func TestNotAListing(t *testing.T) {
 	for _, c := range []struct{ name, log, want string }{
 		{"empty", "", "x.log: no heap listing: the log is empty"},
-		{"text", "hello\nworld\n", `x.log: no heap listing in 2 lines: looked for the headers of LiteOS memused ("node  LR[0]  LR[1]  LR[2]")`},
-		{"other header", "node          size        LR[0]\n0x20001b04:  0x24   0x08001a10\n", "x.log: no heap listing in 2 lines: looked for the header"},
+		{"text", "hello\nworld\n", `LiteOS memused ("node  LR[0]  LR[1]  LR[2]"), OpenHarmony LiteOS-M memused ("node  size  LR[0]  LR[1]  LR[2]"), NuttX memdump ("PID  Size`},
+		{"other header", "node          color        LR[0]\n0x20001b04:  0x24   0x08001a10\n", "x.log: no heap listing in 2 lines: looked for the header"},
 		{"checker", " LR[0]:0x41414141\n", "no heap listing in 1 line"},
 		{"headless", row1 + row2, "there are 2 rows without a header"},
 		{"ELF", "\x7fELF\x01\x01\n" + header + row1, "this is an ELF file"},
