@@ -130,51 +130,41 @@ func (m *matrix) ages() []int {
 func (m *matrix) judge(age int) judgement {
 	n, start, end := m.n, m.start(), m.n-1-age
 	j := judgement{p: 1, verdict: Stable, age: age}
-	var surviving, maturing []float64
-	var freed, exposure, base, top float64
-	for i := range m.rows {
-		r := &m.rows[i]
-		if r.born < start {
-			base += r.at(min(start+age, n-1)) - r.end()
-		}
-	}
 	count := end - start + 1
 	if count < 2 {
 		j.reason = "its nodes live too long for so few listings"
 		j.verdict = Inconclusive
 		return j
 	}
-	surviving, maturing = make([]float64, count), make([]float64, count)
-	var topAt, occupied int
+	// Of each cohort: how many nodes matured, how many of those are left, and
+	// how many births there were. The youngest have not matured; as many of
+	// them will stay as of the others.
+	left, mature, births := make([]float64, n), make([]float64, n), make([]float64, n)
+	var expected, base, old, oldLeft, born float64
 	for i := range m.rows {
 		r := &m.rows[i]
-		if r.born < start || r.born > end {
+		births[r.born] = r.at(r.born)
+		switch {
+		case r.born < start:
+			old += r.at(min(start+age, n-1))
+			oldLeft += r.end()
+			continue
+		case r.born > end:
 			continue
 		}
-		s := r.end()
-		surviving[r.born-start], maturing[r.born-start] = s, r.at(r.born+age)
-		j.mature += r.at(r.born + age)
-		freed += r.at(r.born+age) - s
-		if s > top {
-			top, topAt = s, r.born
-		}
-		if s > 0 {
-			occupied++
-		}
+		left[r.born], mature[r.born] = r.end(), r.at(r.born+age)
+		j.mature += mature[r.born]
+		j.freed += mature[r.born] - left[r.born]
+		born += births[r.born]
 		for k := r.born + age; k < n-1; k++ {
-			exposure += r.at(k) * (m.x[k+1] - m.x[k])
+			expected += r.at(k) * doom(m.x[k]-m.x[r.born], m.x[k+1]-m.x[k], float64(n-1))
 		}
 	}
-	j.freed = freed
-	total := j.mature - freed
+	base = old - oldLeft
+	total := j.mature - j.freed
 	if total < 2 {
 		j.reason = m.transient(age, j.mature, total)
 		return j
-	}
-	var third, matureThird [3]float64
-	for i, v := range surviving {
-		third[i*3/count] += v
-		matureThird[i*3/count] += maturing[i]
 	}
 	reject := func(format string, args ...any) judgement {
 		j.reason = fmt.Sprintf(format, args...)
@@ -182,33 +172,106 @@ func (m *matrix) judge(age int) judgement {
 	}
 	// Births first: they say nothing about deaths, so the sites they exclude
 	// need not be counted as tests.
-	if count >= 3 {
-		switch {
-		case third[2] == 0 || count >= 9 && third[1] == 0:
-			return reject("%s", m.stopped())
-		case top > .6*total && occupied < count/2+1 || n >= 8 && occupied < 3:
-			return reject("%s of %s came in listing %d: a one-off step", number(top), nodes(total), m.number[topAt])
-		}
-		early, late := third[0]+third[1]/2, third[2]+third[1]/2
-		if late < .4*(early+late) && (count < 6 || binomialTail(early, early+late, .5) < .1) || matureThird[0] > 0 && third[2] < .3*third[0] {
-			return reject("ever fewer new nodes stay, %s in the first half, then %s: a warm-up that fades", number(early), number(late))
-		}
+	stay := left
+	for c := end + 1; c < n; c++ {
+		stay[c] = births[c] * total / born
+	}
+	if why := m.pattern(stay, start); why != "" {
+		return reject("%s", why)
 	}
 	j.tested = true
-	j.p = poissonTail(freed, hazard*exposure/float64(n-1))
+	j.p = poissonTail(j.freed, expected)
 	switch {
-	case j.mature-freed-base < .5*j.mature:
-		return reject("old nodes are freed as new ones come: of %s older than %s %s were freed", nodes(j.mature), listings(age), number(freed+base))
-	case count >= 3 && matureThird[0] >= 5 && third[0] < .3*matureThird[0] && freed > 0:
-		return reject("old nodes are freed: %s of the oldest %s are left", number(third[0]), number(matureThird[0]))
+	case total-base < keep*j.mature:
+		return reject("old nodes are freed as new ones come: of %s older than %s %s were freed", nodes(j.mature), listings(age), number(j.freed+base))
+	}
+	// The oldest: if they die, the others are only too young.
+	prefix, gone := old, base
+	for c := start - 1; c <= end; c++ {
+		if c >= start {
+			prefix += mature[c]
+			gone += mature[c] - left[c]
+		}
+		if c > start+count*2/3 {
+			break
+		}
+		if gone >= 2 && binomialTail(gone, prefix, .1) < .01 {
+			return reject("old nodes are freed: %s of the oldest %s", number(gone), number(prefix))
+		}
 	}
 	j.candidate = true
 	return j
 }
 
-// hazard is how many of a site's nodes would die, if they were no leak, for
-// each node watched from the first listing to the last.
-const hazard = 1.5
+const keep = .6
+
+// doom is the probability that a node of some age that is no leak dies within
+// a time, all in intervals. A soak should take three times as long as anything
+// legitimate lives: nodes that live a third of it on average die at that rate.
+// The lifetimes with the heaviest tails that still have a mean die at a rate
+// of one by their age; so past that third, which is where the two rates meet,
+// nodes may die that slowly.
+func doom(age, within, whole float64) float64 {
+	rate := min(perSoak/whole, 1/(age+within/2))
+	return 1 - math.Exp(-rate*within)
+}
+
+const perSoak = 3
+
+// pattern says why the births of the nodes that stay, by column, are not those
+// of a leak.
+func (m *matrix) pattern(stay []float64, start int) string {
+	v := stay[start:]
+	from, third := m.x[start-1], [3]float64{}
+	whole := m.x[m.n-1] - from
+	var total, top float64
+	var topAt, occupied int
+	for i, x := range v {
+		// Births are spread over the interval before the column.
+		a, b := (m.x[start+i-1]-from)/whole*3, (m.x[start+i]-from)/whole*3
+		for k := range third {
+			third[k] += x * max(0, min(b, float64(k+1))-max(a, float64(k))) / (b - a)
+		}
+		total += x
+		if x > top {
+			top, topAt = x, start+i
+		}
+		if x > .5 {
+			occupied++
+		}
+	}
+	if len(v) < 3 {
+		return ""
+	}
+	spread := dispersion(v)
+	early, late := third[0]+third[1]/2, third[2]+third[1]/2
+	switch {
+	case third[2] < 1e-9 || len(v) >= 9 && third[1] < 1e-9:
+		return m.stopped()
+	case top > .6*total && occupied < len(v)/2+1 || occupied < 3:
+		return fmt.Sprintf("%s of %s came in listing %d: a one-off step", number(top), nodes(total), m.number[topAt])
+	case late < .35*(early+late) && binomialTail(early/spread, (early+late)/spread, .5) < .1,
+		third[2] < .1*total:
+		return fmt.Sprintf("ever fewer new nodes stay, %s in the first half, then %s: a warm-up that fades", number(early), number(late))
+	}
+	return ""
+}
+
+// dispersion is how much more the counts vary around their neighbours than
+// independent arrivals do, at least 1: nodes that come in clumps are fewer
+// events.
+func dispersion(v []float64) float64 {
+	var above, below float64
+	for i := 1; i+1 < len(v); i++ {
+		d := v[i] - (v[i-1]+v[i+1])/2
+		above += d * d / 1.5
+		below += (v[i-1] + v[i] + v[i+1]) / 3
+	}
+	if len(v) < 4 || below == 0 {
+		return 1
+	}
+	return max(1, above/below)
+}
 
 // transient says why nothing is left of a site's births.
 func (m *matrix) transient(age int, mature, left float64) string {
