@@ -66,3 +66,45 @@ func discoveries(p []float64, q float64) []bool {
 	}
 	return hold
 }
+
+// fadingTail returns the probability that the mean of n times in [0, 1], at
+// which events came whose rate falls as exp(-k*t), is at least mean: the
+// saddlepoint approximation of Lugannani and Rice (1980). It is 1 where the
+// mean is not greater than expected.
+func fadingTail(mean, n, k float64) float64 {
+	// Times are exponential, cut at 1; so are those of any other mean.
+	average := func(k float64) float64 {
+		if math.Abs(k) < 1e-4 {
+			return .5 - k/12
+		}
+		return 1/k - 1/math.Expm1(k)
+	}
+	if mean <= average(k)+1e-9 {
+		return 1
+	}
+	low, high := -700., k
+	for range 60 {
+		if mid := (low + high) / 2; average(mid) > mean {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	tilted := high
+	scale := func(k float64) float64 { // log of the integral of exp(-k*t)
+		if math.Abs(k) < 1e-9 {
+			return -k / 2
+		}
+		return math.Log(-math.Expm1(-k) / k)
+	}
+	theta := k - tilted
+	const step = 1e-3
+	variance := max(1e-9, (average(tilted-step)-average(tilted+step))/(2*step))
+	r := math.Sqrt(max(0, 2*n*(theta*mean-scale(tilted)+scale(k))))
+	u := theta * math.Sqrt(n*variance)
+	if r < 1e-3 {
+		return .5
+	}
+	density := math.Exp(-r*r/2) / math.Sqrt(2*math.Pi)
+	return min(1, max(0, normalTail(-r)+density*(1/u-1/r)))
+}

@@ -3,6 +3,7 @@ package leak
 import (
 	"fmt"
 	"math"
+	"sort"
 )
 
 // A matrix is what one site's nodes did in one run of the device.
@@ -62,15 +63,23 @@ func generation(m *matrix) judgement {
 		j.reason = reason
 		return j
 	}
-	best := j
-	for i, age := range m.ages() {
+	ages := m.ages()
+	best := m.judge(ages[0])
+	if best.freed == 0 {
+		return best
+	}
+	// Perhaps churn that lives longer hides the leak: look at older nodes.
+	tried := 1
+	for _, age := range ages[1:] {
 		k := m.judge(age)
-		if i == 0 || k.candidate && !best.candidate || k.candidate == best.candidate && k.p < best.p {
-			tested := k.tested || best.tested
+		tried++
+		if k.candidate && !best.candidate || k.candidate && k.p < best.p {
 			best = k
-			best.tested = tested
+		} else {
+			best.tested = best.tested || k.tested
 		}
 	}
+	best.p = min(1, best.p*float64(tried))
 	return best
 }
 
@@ -106,10 +115,12 @@ func (m *matrix) start() int {
 	return 1
 }
 
-// ages returns the ages in columns after which to expect no deaths.
+// ages returns the ages in columns to judge by: after the first one hardly any
+// node dies, as far as can be seen; the others are greater.
 func (m *matrix) ages() []int {
 	limit := max(1, m.n/4)
-	for age := 1; age <= limit; age++ {
+	first := limit
+	for age := 1; age < limit; age++ {
 		var before, after float64
 		for i := range m.rows {
 			r := &m.rows[i]
@@ -120,10 +131,17 @@ func (m *matrix) ages() []int {
 			after += r.at(r.born + age + 1)
 		}
 		if before >= 1 && after >= .98*before {
-			return []int{age}
+			first = age
+			break
 		}
 	}
-	return []int{limit}
+	ages := []int{first}
+	for _, age := range []int{m.n / 4, m.n / 2} {
+		if age > ages[len(ages)-1] && m.n-1-age-m.start() >= 2 {
+			ages = append(ages, age)
+		}
+	}
+	return ages
 }
 
 // judge applies the test to the nodes that get older than age columns.
@@ -176,14 +194,30 @@ func (m *matrix) judge(age int) judgement {
 	for c := end + 1; c < n; c++ {
 		stay[c] = births[c] * total / born
 	}
-	if why := m.pattern(stay, start); why != "" {
+	why, fading := m.pattern(stay, start)
+	if why != "" {
 		return reject("%s", why)
 	}
 	j.tested = true
-	j.p = poissonTail(j.freed, expected)
+	j.p = max(poissonTail(j.freed, expected), fading)
 	switch {
 	case total-base < keep*j.mature:
 		return reject("old nodes are freed as new ones come: of %s older than %s %s were freed", nodes(j.mature), listings(age), number(j.freed+base))
+	}
+	var arrived, replaced float64
+	since := sort.Search(n-1, func(c int) bool { return m.x[c] >= float64(n-1)*2/3 })
+	for c := since + 1; c < n; c++ {
+		arrived += stay[c]
+	}
+	for i := range m.rows {
+		if r := &m.rows[i]; r.born < start {
+			replaced += r.at(max(since, start+age)) - r.end()
+		} else if r.born <= end {
+			replaced += r.at(max(since, r.born+age)) - r.end()
+		}
+	}
+	if replaced >= 2 && replaced > .5*arrived {
+		return reject("lately as many old nodes are freed as new ones stay: %s and %s", number(replaced), number(arrived))
 	}
 	// The oldest: if they die, the others are only too young.
 	prefix, gone := old, base
@@ -219,12 +253,12 @@ func doom(age, within, whole float64) float64 {
 const perSoak = 3
 
 // pattern says why the births of the nodes that stay, by column, are not those
-// of a leak.
-func (m *matrix) pattern(stay []float64, start int) string {
+// of a leak, or else how likely births that fade would look like that.
+func (m *matrix) pattern(stay []float64, start int) (why string, fading float64) {
 	v := stay[start:]
 	from, third := m.x[start-1], [3]float64{}
 	whole := m.x[m.n-1] - from
-	var total, top float64
+	var total, top, mean float64
 	var topAt, occupied int
 	for i, x := range v {
 		// Births are spread over the interval before the column.
@@ -233,6 +267,7 @@ func (m *matrix) pattern(stay []float64, start int) string {
 			third[k] += x * max(0, min(b, float64(k+1))-max(a, float64(k))) / (b - a)
 		}
 		total += x
+		mean += x * (a + b) / 6
 		if x > top {
 			top, topAt = x, start+i
 		}
@@ -241,21 +276,25 @@ func (m *matrix) pattern(stay []float64, start int) string {
 		}
 	}
 	if len(v) < 3 {
-		return ""
+		return "", 1
 	}
 	spread := dispersion(v)
 	early, late := third[0]+third[1]/2, third[2]+third[1]/2
 	switch {
 	case third[2] < 1e-9 || len(v) >= 9 && third[1] < 1e-9:
-		return m.stopped()
+		return m.stopped(), 1
 	case top > .6*total && occupied < len(v)/2+1 || occupied < 3:
-		return fmt.Sprintf("%s of %s came in listing %d: a one-off step", number(top), nodes(total), m.number[topAt])
+		return fmt.Sprintf("%s of %s came in listing %d: a one-off step", number(top), nodes(total), m.number[topAt]), 1
 	case late < .35*(early+late) && binomialTail(early/spread, (early+late)/spread, .5) < .1,
 		third[2] < .1*total:
-		return fmt.Sprintf("ever fewer new nodes stay, %s in the first half, then %s: a warm-up that fades", number(early), number(late))
+		return fmt.Sprintf("ever fewer new nodes stay, %s in the first half, then %s: a warm-up that fades", number(early), number(late)), 1
 	}
-	return ""
+	return "", fadingTail(mean/total, total/spread, fade)
 }
+
+// fade is how often the rate of births that fade falls by a factor of e while
+// the listings are taken, at least.
+const fade = 4
 
 // dispersion is how much more the counts vary around their neighbours than
 // independent arrivals do, at least 1: nodes that come in clumps are fewer
