@@ -2,49 +2,25 @@ package symbol
 
 import (
 	"debug/elf"
-	"encoding/binary"
-	"fmt"
-	"os"
 
 	"github.com/heapwright/heapwright/heap"
 )
 
-// Calls looks in the ELF file at path at the instructions in front of the
-// return addresses in stacks. It returns how many different addresses it looked
-// at, those in code that the file holds, and how many of them follow a call. In
-// the build that ran nearly all do; in another build of the same program most
-// addresses lie in some function too, but few behind a call.
+// Calls looks at the instructions in front of the return addresses in stacks.
+// It returns how many different addresses it looked at, those in code that the
+// file holds, and how many of them follow a call. In the build that ran nearly
+// all do; in another build of the same program most addresses lie in some
+// function too, but few behind a call.
 //
 // Some devices record the address of the call instead of the one behind it.
 // That counts as well, if it fits more of the addresses.
 //
-// It looks at nothing in files of other machines than little-endian ARM (A32
-// and Thumb) and AArch64.
-func Calls(path string, stacks []heap.Stack) (calls, checked int, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			calls, checked, err = 0, 0, fmt.Errorf("%s: damaged ELF file: %v", path, p)
-		}
-	}()
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer f.Close()
-	e, err := elf.NewFile(f)
-	if err != nil {
-		return 0, 0, fmt.Errorf("%s: damaged ELF file: %w", path, err)
-	}
-	var isCall func(c code, lr uint64) (behind, at bool)
-	switch {
-	case e.Data != elf.ELFDATA2LSB:
-		return 0, 0, nil
-	case e.Machine == elf.EM_ARM:
-		isCall = armCall
-	case e.Machine == elf.EM_AARCH64:
-		isCall = arm64Call
-	default:
-		return 0, 0, nil
+// It looks at nothing in files that are not ELF, that are big-endian, or that
+// are for other machines than ARM (A32 and Thumb), AArch64, RISC-V, Xtensa and
+// x86.
+func (t *Table) Calls(stacks []heap.Stack) (calls, checked int) {
+	if t.code == nil {
+		return 0, 0
 	}
 	seen := make(map[heap.Addr]bool)
 	behind, at := 0, 0
@@ -54,12 +30,11 @@ func Calls(path string, stacks []heap.Stack) (calls, checked int, err error) {
 				continue
 			}
 			seen[lr] = true
-			c := code{e}
-			if _, ok := c.half(uint64(lr)&^1 - 2); !ok {
+			b, a, ok := t.code.call(t.code.clean(uint64(lr)))
+			if !ok {
 				continue
 			}
 			checked++
-			b, a := isCall(c, uint64(lr))
 			if b {
 				behind++
 			}
@@ -68,78 +43,130 @@ func Calls(path string, stacks []heap.Stack) (calls, checked int, err error) {
 			}
 		}
 	}
-	return max(behind, at), checked, nil
+	return max(behind, at), checked
 }
 
-// code reads instructions.
-type code struct{ *elf.File }
+// Calls is Table.Calls of the ELF file at path.
+func Calls(path string, stacks []heap.Stack) (calls, checked int, err error) {
+	t, err := Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	calls, checked = t.Calls(stacks)
+	return calls, checked, nil
+}
 
-// half returns the two bytes at addr, if they are code in the file.
-func (c code) half(addr uint64) (uint16, bool) {
-	for _, s := range c.Sections {
-		if s.Type != elf.SHT_PROGBITS || s.Flags&elf.SHF_EXECINSTR == 0 || addr < s.Addr || addr-s.Addr >= s.Size || s.Size-(addr-s.Addr) < 2 {
+// code is the instructions of a program. Its methods are safe for concurrent
+// use.
+type code struct {
+	machine elf.Machine
+	wide    bool // 64-bit
+	// isCall reports whether the instruction in front of lr is a call, and
+	// whether the one at lr is. nil: the machine's calls are not known.
+	isCall func(c *code, lr uint64) (behind, at bool)
+	places spans    // memory to pieces
+	starts []uint64 // of pieces
+	pieces []string // the bytes
+}
+
+// readCode reads the sections of f that hold instructions.
+func readCode(f *elf.File) *code {
+	c := &code{machine: f.Machine, wide: f.Class == elf.ELFCLASS64}
+	if f.Data != elf.ELFDATA2LSB {
+		return c
+	}
+	switch f.Machine {
+	case elf.EM_ARM:
+		c.isCall = armCall
+	case elf.EM_AARCH64:
+		c.isCall = arm64Call
+	case elf.EM_RISCV:
+		c.isCall = riscvCall
+	case elf.EM_XTENSA:
+		c.isCall = xtensaCall
+	case elf.EM_386, elf.EM_X86_64:
+		c.isCall = x86Call
+	default:
+		return c
+	}
+	var all []span
+	var total, end uint64
+	for _, s := range f.Sections {
+		if s.Type != elf.SHT_PROGBITS || s.Flags&elf.SHF_EXECINSTR == 0 || s.Flags&elf.SHF_COMPRESSED != 0 || s.Addr+s.Size < s.Addr {
 			continue
 		}
-		var b [2]byte
-		if _, err := s.ReadAt(b[:], int64(addr-s.Addr)); err != nil {
-			return 0, false
+		total += s.FileSize
+		if end = max(end, s.Offset+s.FileSize); total > end {
+			break // sections of a sound file do not share bytes
 		}
-		return binary.LittleEndian.Uint16(b[:]), true
+		b, err := readSection(s, nil)
+		if err != nil {
+			continue
+		}
+		all = append(all, span{start: s.Addr, end: s.Addr + uint64(len(b)), item: int32(len(c.pieces))})
+		c.starts = append(c.starts, s.Addr)
+		c.pieces = append(c.pieces, b)
 	}
-	return 0, false
+	c.places = flatten(all)
+	return c
 }
 
-// word returns the four bytes at addr, 0 if they are no code in the file.
-func (c code) word(addr uint64) uint32 {
-	low, ok := c.half(addr)
-	high, ok2 := c.half(addr + 2)
-	if !ok || !ok2 {
+// clean returns the address that lr stands for. Xtensa's windowed calls keep
+// the size of the window in the top two bits; the address has those of the
+// code it lies in, 01 in all chips that are known.
+func (c *code) clean(lr uint64) uint64 {
+	if c.machine != elf.EM_XTENSA {
+		return lr
+	}
+	if _, ok := c.places.find(lr - 1); ok {
+		return lr
+	}
+	for top := range uint64(4) {
+		a := lr&0x3fffffff | top<<30
+		if _, ok := c.places.find(a - 1); ok {
+			return a
+		}
+	}
+	return lr
+}
+
+// call reports whether there is a call in front of lr, and whether there is one
+// at it; ok is false if that cannot be told because no code is there.
+func (c *code) call(lr uint64) (behind, at, ok bool) {
+	if c.isCall == nil {
+		return false, false, false
+	}
+	if c.bytes(lr&^1-2, 2) == "" {
+		return false, false, false
+	}
+	behind, at = c.isCall(c, lr)
+	return behind, at, true
+}
+
+// bytes returns n bytes at addr, "" if they are not all code of the file.
+func (c *code) bytes(addr uint64, n int) string {
+	i, ok := c.places.find(addr)
+	if !ok {
+		return ""
+	}
+	off := addr - c.starts[i]
+	if uint64(len(c.pieces[i]))-off < uint64(n) {
+		return ""
+	}
+	return c.pieces[i][off : off+uint64(n)]
+}
+
+// half returns the two bytes at addr as a number, 0 if they are no code.
+func (c *code) half(addr uint64) uint16 {
+	b := c.bytes(addr, 2)
+	if b == "" {
 		return 0
 	}
-	return uint32(high)<<16 | uint32(low)
+	return uint16(b[0]) | uint16(b[1])<<8
 }
 
-// armCall reports whether the instruction in front of lr is a call, and whether
-// the one at lr is. Bit 0 set is Thumb; clear can be either, since not every
-// device keeps the bit. Encodings: Arm Architecture Reference Manual ARMv7-A/R,
-// BL, BLX (immediate) and BLX (register).
-func armCall(c code, lr uint64) (behind, at bool) {
-	a := lr &^ 1
-	if lr&1 == 0 && a%4 == 0 {
-		// Before BLX: mov lr, pc; bx or ldr pc.
-		behind = a32Call(c.word(a-4)) || c.word(a-8) == 0xe1a0e00f
-		at = a32Call(c.word(a))
-	}
-	last, _ := c.half(a - 2)
-	next, _ := c.half(a)
-	behind = behind || thumbCall(c.word(a-4)) || thumbBLX(last)
-	at = at || thumbCall(c.word(a)) || thumbBLX(next)
-	return behind, at
+// word returns the four bytes at addr as a number, 0 if they are no code.
+func (c *code) word(addr uint64) uint32 {
+	return uint32(c.half(addr+2))<<16 | uint32(c.half(addr))
 }
 
-func a32Call(w uint32) bool {
-	if w>>28 == 0xf {
-		return w&0xfe000000 == 0xfa000000 // BLX to Thumb
-	}
-	return w&0x0f000000 == 0x0b000000 || w&0x0ffffff0 == 0x012fff30 // BL, BLX register
-}
-
-// thumbCall recognizes BL and BLX; the first half is the low one.
-func thumbCall(w uint32) bool {
-	first, second := uint16(w), uint16(w>>16)
-	return first&0xf800 == 0xf000 && (second&0xd000 == 0xd000 || second&0xd001 == 0xc000)
-}
-
-func thumbBLX(h uint16) bool { return h&0xff87 == 0x4780 }
-
-// arm64Call knows BL, BLR, and BLRAA and its kin, which authenticate the
-// address. Encodings: Arm Architecture Reference Manual for A-profile.
-func arm64Call(c code, lr uint64) (behind, at bool) {
-	call := func(w uint32) bool {
-		return w>>26 == 0x25 || w&0xfffffc1f == 0xd63f0000 || w&0xfefff800 == 0xd63f0800
-	}
-	if lr%4 != 0 {
-		return false, false
-	}
-	return call(c.word(lr - 4)), call(c.word(lr))
-}

@@ -72,7 +72,7 @@ func TestCalls(t *testing.T) {
 		{"B", elf.EM_AARCH64, words(nop64, 0x14000010, nop64), 0x8008, 0, 1},
 		{"BR x3", elf.EM_AARCH64, words(nop64, 0xd61f0060, nop64), 0x8008, 0, 1},
 		{"RET", elf.EM_AARCH64, words(nop64, 0xd65f03c0, nop64), 0x8008, 0, 1},
-		{"another machine", elf.EM_RISCV, words(nop64, 0x94000010, nop64), 0x8008, 0, 0},
+		{"another machine", elf.EM_MIPS, words(nop64, 0x94000010, nop64), 0x8008, 0, 0},
 	} {
 		class := elf.ELFCLASS64
 		if c.machine == elf.EM_ARM {

@@ -1,20 +1,9 @@
 package symbol
 
 import (
-	"bufio"
-	"errors"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
-)
-
-const (
-	// maxNMLine bounds a line of nm text in bytes; demangled names of
-	// templates can be long.
-	maxNMLine = 256 << 10
-	// maxNMBytes bounds nm text as a whole.
-	maxNMBytes = 1 << 30
 )
 
 // ReadNM reads what "nm -n", with or without -S (sizes) and -C (demangled
@@ -29,39 +18,29 @@ const (
 // everything else only limits the functions in front of it. It returns an
 // error that wraps ErrUnknownFormat if the text is no nm output.
 func ReadNM(r io.Reader) (*Table, error) {
-	in := bufio.NewScanner(io.LimitReader(r, maxNMBytes+1))
-	in.Buffer(make([]byte, 64<<10), maxNMLine)
 	var symbols []symbol
-	lines, understood, bytes := 0, 0, 0
-	for in.Scan() {
-		line := in.Text()
-		if bytes += len(line) + 1; bytes > maxNMBytes {
-			return nil, fmt.Errorf("nm text of more than %d bytes", maxNMBytes)
-		}
-		if line = strings.TrimRight(line, " \t\r"); line == "" {
-			continue
-		}
+	lines, understood := 0, 0
+	err := textLines(r, func(line string) error {
 		lines++
 		if lines == 1000 && understood == 0 {
-			return nil, ErrUnknownFormat
+			return ErrUnknownFormat
 		}
 		s, ok := parseNM(line)
 		if !ok {
-			continue
+			return nil
 		}
 		understood++
 		if s.name == "" {
-			continue
+			return nil
 		}
 		if len(symbols) == maxSymbols {
-			return nil, errTooMany
+			return errTooMany
 		}
 		s.name = strings.Clone(s.name) // not the whole line
 		symbols = append(symbols, s)
-	}
-	if err := in.Err(); errors.Is(err, bufio.ErrTooLong) {
-		return nil, ErrUnknownFormat
-	} else if err != nil {
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	if understood*2 < lines || understood == 0 {

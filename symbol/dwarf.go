@@ -1,0 +1,307 @@
+package symbol
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+	"sync/atomic"
+)
+
+// dwarfData is the debug information of a program, DWARF 2 to 5.
+//
+// It is read here and not by debug/dwarf, which believes what a file claims: it
+// allocates the number of directories that a line table announces, and parses
+// the table of abbreviations of every unit when it opens the file, also where
+// thousands of them overlap. A file of some kilobytes can make it take all
+// memory, which no recover can undo. Besides, finding functions needs few of
+// the entries of a file, and skipping the others can be much cheaper than
+// decoding them.
+//
+// Opening reads the root entry of each compilation unit, which tells the memory
+// it covers. The rest of a unit is read when the first address in it is looked
+// up, once.
+type dwarfData struct {
+	info, abbrev, line, str, lineStr, strOffsets, addr, ranges, rnglists string
+
+	big   bool
+	text  textSpans
+	units []unit // in ascending order of offset
+	index spans  // memory to unit
+	// loose are units that do not tell the memory they cover, or wrongly. They
+	// are all read at the first address that no other unit claims.
+	loose     []int
+	looseOnce sync.Once
+	looseIdx  spans
+
+	mu     sync.Mutex // guards what follows, and reading units
+	tables map[abbrevKey]*abbrevTable
+	names  map[uint64]string     // of entries, by offset in info
+	lines  map[uint64]*lineTable // by offset in line
+	// Work done so far, bounded by what it can be in a sound file.
+	abbrevWork, rangeWork, lineWork int
+	damaged                         int // units that could not be read, or not fully
+	firstDamage                     error
+}
+
+// textSpans is where the program's code lies.
+type textSpans struct {
+	spans
+	// atZero holds the names of functions that the symbol table has at address
+	// 0. Linkers that drop a function leave its debug information, with the
+	// address 0; where code lies there the two must be told apart.
+	atZero map[string]bool
+	// known says that there is a symbol table to tell them apart by.
+	known bool
+}
+
+// real reports whether a function that its debug information places at address
+// 0 is there.
+func (t *textSpans) real(name string) bool {
+	if !t.known {
+		return true
+	}
+	return t.atZero[name]
+}
+
+// code reports whether [start, end) can be code of the program.
+func (t *textSpans) code(start, end uint64) bool {
+	if start >= end {
+		return false
+	}
+	_, ok := t.find(start)
+	return ok
+}
+
+// unit is one compilation unit.
+type unit struct {
+	off, end uint64 // of the whole unit in info
+	first    uint64 // offset of the root entry
+	abbrev   uint64 // offset of its abbreviations
+	layout
+	children bool // the root has some
+	next     uint64
+	lowPC    uint64 // what ranges are relative to
+	stmtList uint64
+	hasLines bool
+	compDir  string
+	// Where the unit's part of these sections begins, DWARF 5.
+	strBase, addrBase, rngBase uint64
+
+	data atomic.Pointer[unitData] // nil: not read yet
+}
+
+// readDWARF reads the root entries of all units. It returns nil if there is no
+// debug information that could be used.
+func readDWARF(d *dwarfData) *dwarfData {
+	d.tables = make(map[abbrevKey]*abbrevTable)
+	d.names = make(map[uint64]string)
+	d.lines = make(map[uint64]*lineTable)
+	c := cursor{data: d.info, big: d.big}
+	count := 0
+	for c.left() > 0 { // how many
+		n, _ := c.unitLength()
+		c.skip(n)
+		count++
+	}
+	d.units = make([]unit, 0, count)
+	c = cursor{data: d.info, big: d.big}
+	var covered []span
+	for c.left() > 0 {
+		off := uint64(c.pos)
+		n, wide := c.unitLength()
+		if c.bad || n > uint64(c.left()) {
+			d.damage(fmt.Errorf("the unit at %#x of .debug_info is cut", off))
+			break
+		}
+		body := c
+		body.data = c.data[:c.pos+int(n)]
+		c.skip(n)
+		d.units = append(d.units, unit{off: off, end: uint64(len(body.data)), layout: layout{wide: wide}})
+		i := len(d.units) - 1
+		ranges, ok, err := d.root(&d.units[i], body)
+		if err != nil {
+			d.damage(fmt.Errorf("the unit at %#x of .debug_info: %w", off, err))
+			d.units = d.units[:i]
+			continue
+		}
+		if !ok {
+			continue
+		}
+		loose := true
+		for _, r := range ranges {
+			if r.start < r.end && r.start > 0 {
+				loose = false
+			}
+		}
+		for _, r := range ranges {
+			switch {
+			case !d.text.code(r.start, r.end):
+			case r.start == 0 && d.text.known:
+				loose = len(d.text.atZero) > 0 // its functions tell whether it is there
+			default:
+				covered = append(covered, span{start: r.start, end: r.end, item: int32(i)})
+			}
+		}
+		if loose && d.units[i].children {
+			d.loose = append(d.loose, i)
+		}
+	}
+	if len(covered) == 0 && len(d.loose) == 0 {
+		return nil
+	}
+	d.index = flatten(covered)
+	return d
+}
+
+func (d *dwarfData) damage(err error) {
+	d.damaged++
+	if d.firstDamage == nil {
+		d.firstDamage = err
+	}
+}
+
+var (
+	errVersion = errors.New("a version of DWARF that is not known")
+	errUnit    = errors.New("damaged")
+)
+
+// root reads the header and the root entry of u. Units of types, and those
+// that only others import, are not ok: no code belongs to them.
+func (d *dwarfData) root(u *unit, c cursor) (ranges []addrRange, ok bool, err error) {
+	u.version = c.u16()
+	kind := uint8(unitCompile)
+	switch {
+	case c.bad || u.version < 2 || u.version > 5:
+		return nil, false, errVersion
+	case u.version == 5:
+		kind = c.u8()
+		u.asize = c.u8()
+		u.abbrev = c.offset(u.wide)
+	default:
+		u.abbrev = c.offset(u.wide)
+		u.asize = c.u8()
+	}
+	switch kind {
+	case unitSkeleton, unitSplitCompile:
+		c.u64() // its identity
+	case unitType, unitSplitType:
+		c.u64()
+		c.offset(u.wide)
+	}
+	if u.asize != 4 && u.asize != 8 && u.asize != 2 {
+		return nil, false, errUnit
+	}
+	u.first = uint64(c.pos)
+	table, err := d.abbrevs(abbrevKey{u.abbrev, u.layout})
+	if err != nil {
+		return nil, false, err
+	}
+	a := table.get(c.uleb())
+	if c.bad || a == nil {
+		return nil, false, errUnit
+	}
+	// Attributes that are indices need the bases, which may come behind them.
+	at := c
+	for _, s := range a.attrs {
+		v := d.value(u, &at, s)
+		switch s.attr {
+		case atStrOffsetsBase:
+			u.strBase = v.num
+		case atAddrBase, atGNUAddrBase:
+			u.addrBase = v.num
+		case atRnglistsBase:
+			u.rngBase = v.num
+		}
+	}
+	if at.bad {
+		return nil, false, errUnit
+	}
+	u.children = a.children
+	u.next = uint64(at.pos)
+	e := d.attributes(u, &c, a)
+	u.compDir = d.stringOf(u, e.compDir)
+	u.hasLines, u.stmtList = e.has(atStmtList), e.stmtList
+	if e.has(atLowPC) {
+		u.lowPC = e.lowPC
+	}
+	if a.tag != tagCompileUnit && a.tag != tagSkeletonUnit {
+		return nil, false, nil
+	}
+	return d.entryRanges(u, &e), true, nil
+}
+
+// Kinds of units, DWARF 5 section 7.5.1.
+const (
+	unitCompile      = 1
+	unitType         = 2
+	unitSkeleton     = 4
+	unitSplitCompile = 5
+	unitSplitType    = 6
+)
+
+// unitAt returns the unit that holds the entry at off, nil if none does.
+func (d *dwarfData) unitAt(off uint64) *unit {
+	i := sort.Search(len(d.units), func(i int) bool { return d.units[i].off > off }) - 1
+	if i < 0 || off < d.units[i].first || off >= d.units[i].end {
+		return nil
+	}
+	return &d.units[i]
+}
+
+// find returns the unit whose memory contains pc, read, or nil.
+func (d *dwarfData) find(pc uint64) *unitData {
+	if i, ok := d.index.find(pc); ok {
+		return d.read(i)
+	}
+	if len(d.loose) == 0 {
+		return nil
+	}
+	if _, ok := d.text.find(pc); !ok {
+		return nil
+	}
+	d.looseOnce.Do(d.readLoose)
+	if i, ok := d.looseIdx.find(pc); ok {
+		return d.read(i)
+	}
+	return nil
+}
+
+func (d *dwarfData) readLoose() {
+	var covered []span
+	for _, i := range d.loose {
+		for _, s := range d.read(i).segments {
+			covered = append(covered, span{start: s.start, end: s.end, item: int32(i)})
+		}
+	}
+	d.looseIdx = flatten(covered)
+}
+
+// read reads unit i, once.
+func (d *dwarfData) read(i int) *unitData {
+	u := &d.units[i]
+	if data := u.data.Load(); data != nil {
+		return data
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if data := u.data.Load(); data != nil {
+		return data
+	}
+	data, err := d.readUnit(u)
+	if err != nil {
+		d.damage(fmt.Errorf("the unit at %#x of .debug_info: %w", u.off, err))
+	}
+	u.data.Store(data)
+	return data
+}
+
+// partial says what of the debug information read so far was damaged.
+func (d *dwarfData) partial() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.damaged == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d compilation units could not be read fully (the first: %v)", d.damaged, max(d.damaged, len(d.units)), d.firstDamage)
+}

@@ -1,0 +1,324 @@
+package symbol
+
+import (
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// tool returns the path of a program that a test needs. Without it the test is
+// skipped, or fails where all tools must be there.
+func tool(t testing.TB, name, debianPackage string) string {
+	t.Helper()
+	p, err := exec.LookPath(name)
+	if err == nil {
+		return p
+	}
+	message := fmt.Sprintf("%s is not installed: it is in the Debian package %s", name, debianPackage)
+	if os.Getenv("HEAPWRIGHT_REQUIRE_BINUTILS") == "1" {
+		t.Fatal(message)
+	}
+	t.Skip(message)
+	return ""
+}
+
+// target is a machine that the test firmware is built for.
+type target struct {
+	name, prefix, pkg string
+	flags             string
+	cxx, cxxPkg       string // C++ is optional
+}
+
+var arm = target{name: "thumb", prefix: "arm-none-eabi-", pkg: "gcc-arm-none-eabi", flags: "-mcpu=cortex-m4 -mthumb", cxx: "g++"}
+
+func targets() []target {
+	all := []target{
+		arm,
+		{name: "arm", prefix: "arm-none-eabi-", pkg: "gcc-arm-none-eabi", flags: "-marm -march=armv7-a", cxx: "g++"},
+		{name: "riscv32", prefix: "riscv64-unknown-elf-", pkg: "gcc-riscv64-unknown-elf", flags: "-march=rv32imac -mabi=ilp32", cxx: "g++"},
+		{name: "riscv64", prefix: "riscv64-unknown-elf-", pkg: "gcc-riscv64-unknown-elf", flags: "-march=rv64imac -mabi=lp64 -mcmodel=medany", cxx: "g++"},
+		{name: "aarch64", prefix: "aarch64-linux-gnu-", pkg: "gcc-aarch64-linux-gnu", flags: "-static"},
+		{name: "host", pkg: "gcc", flags: "-static -fno-pie -no-pie -fno-stack-protector", cxx: "g++"},
+	}
+	if runtime.GOOS != "linux" {
+		all = all[:len(all)-1] // no ELF
+	}
+	return all
+}
+
+// binutils returns the Debian package with addr2line.
+func (g *target) binutils() string {
+	if g.prefix == "" {
+		return "binutils"
+	}
+	return "binutils-" + strings.TrimSuffix(g.prefix, "-")
+}
+
+// build compiles and links the firmware with the given options.
+func (g *target) build(t testing.TB, dir, options string) (file string) {
+	t.Helper()
+	gcc := tool(t, g.prefix+"gcc", g.pkg)
+	common := append(strings.Fields(g.flags), "-ffreestanding", "-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables")
+	common = append(common, strings.Fields(options)...)
+	shapes := "shapes.c"
+	compilers := map[string]string{".c": gcc}
+	if g.cxx != "" {
+		if p, err := exec.LookPath(g.prefix + g.cxx); err == nil {
+			shapes, compilers[".cc"] = "shapes.cc", p
+		}
+	}
+	var objects []string
+	for _, source := range []string{"heap.c", "queue.c", "main.c", shapes} {
+		object := filepath.Join(dir, source+".o")
+		args := append([]string{"-c", "-o", object, filepath.Join("testdata/firmware", source)}, common...)
+		if path.Ext(source) == ".c" {
+			args = append(args, "-Wno-unknown-warning-option")
+			args = remove(args, "-fno-rtti")
+		}
+		execute(t, compilers[path.Ext(source)], args...)
+		objects = append(objects, object)
+	}
+	file = filepath.Join(dir, "firmware.elf")
+	args := append(common, "-nostdlib", "-nostartfiles", "-Wl,-e,main", "-Wl,--gc-sections", "-Wl,--build-id=sha1", "-Wl,-Map="+file+".map", "-o", file)
+	if shapes == "shapes.cc" {
+		// The vtable refers to what the C++ library does when a pure virtual
+		// function is called.
+		args = append(args, "-Wl,--defsym=__cxa_pure_virtual=0", "-Wl,--unresolved-symbols=ignore-all")
+	}
+	execute(t, gcc, append(append(remove(args, "-fno-rtti"), objects...), "-lgcc")...)
+	return file
+}
+
+func remove(list []string, what string) (kept []string) {
+	for _, s := range list {
+		if s != what {
+			kept = append(kept, s)
+		}
+	}
+	return kept
+}
+
+func execute(t testing.TB, name string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, out)
+	}
+	return out
+}
+
+// addr2line asks binutils for the frames at addresses.
+func addr2line(t testing.TB, program, file string, addresses []uint64) [][]heap.Frame {
+	t.Helper()
+	var in bytes.Buffer
+	for _, a := range addresses {
+		fmt.Fprintf(&in, "%#x\n", a)
+	}
+	cmd := exec.Command(program, "-a", "-f", "-i", "-e", file)
+	cmd.Stdin = &in
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	var all [][]heap.Frame
+	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	for i := 0; i < len(lines); {
+		if strings.HasPrefix(lines[i], "0x") {
+			all = append(all, nil)
+			i++
+			continue
+		}
+		f := heap.Frame{Function: lines[i]}
+		place, _, _ := strings.Cut(lines[i+1], " (discriminator")
+		at := strings.LastIndexByte(place, ':')
+		f.File = place[:at]
+		if f.Line, _ = strconv.Atoi(place[at+1:]); f.Line == 0 || f.File == "??" { // ??:0, ??:?, file:?
+			f.File, f.Line = "", 0
+		}
+		all[len(all)-1] = append(all[len(all)-1], f)
+		i += 2
+	}
+	if len(all) != len(addresses) {
+		t.Fatalf("%d answers for %d addresses", len(all), len(addresses))
+	}
+	return all
+}
+
+// codeAddresses returns every nth address of the code in file.
+func codeAddresses(t testing.TB, file string, n uint64) (all []uint64) {
+	t.Helper()
+	f, err := elf.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, s := range f.Sections {
+		if s.Flags&elf.SHF_EXECINSTR == 0 || s.Type != elf.SHT_PROGBITS {
+			continue
+		}
+		for a := s.Addr; a < s.Addr+s.Size; a += n {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// agreement is how far two resolvers agree.
+type agreement struct{ same, all int }
+
+func (a agreement) share() float64 { return float64(a.same) / float64(max(a.all, 1)) }
+
+// aliases maps every symbol of file to its address: different names of a
+// function are the same to compare.
+func aliases(t testing.TB, file string) map[string]uint64 {
+	t.Helper()
+	f, err := elf.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]uint64{}
+	for _, s := range symbols {
+		if s.Section != elf.SHN_UNDEF {
+			all[s.Name] = s.Value
+		}
+	}
+	return all
+}
+
+// compare compares what the table says about addresses, all of them moved by
+// so much, with what addr2line says of file where that knows a line.
+func compare(t testing.TB, program, file string, tab *Table, addresses []uint64, moved int64) (a agreement) {
+	t.Helper()
+	names := aliases(t, file)
+	told := 0
+	for i, want := range addr2line(t, program, file, addresses) {
+		if want[0].Line == 0 {
+			continue
+		}
+		a.all++
+		got := tab.lookup(addresses[i]+uint64(moved), nil)
+		if same(got, want, names) {
+			a.same++
+		} else if told++; told <= 5 {
+			t.Logf("%#x: %v, addr2line: %v", addresses[i], got, want)
+		}
+	}
+	return a
+}
+
+// same compares frames. addr2line calls a function that the compiler made a
+// variant of by the name of the symbol, foo.constprop.0; debug information says
+// foo.
+func same(got, want []heap.Frame, names map[string]uint64) bool {
+	if len(got) != len(want) {
+		return false
+	}
+	for i := range got {
+		g, w := got[i], want[i]
+		if clean(g.File) != clean(w.File) || g.Line != w.Line || g.Inlined != (i < len(got)-1) {
+			return false
+		}
+		if withoutClone(g.Function) != withoutClone(w.Function) {
+			a, ok := names[g.Function]
+			b, ok2 := names[w.Function]
+			if !ok || !ok2 || a != b {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func clean(file string) string {
+	if file == "" {
+		return ""
+	}
+	return path.Clean(file)
+}
+
+func TestAgainstAddr2line(t *testing.T) {
+	for _, g := range targets() {
+		t.Run(g.name, func(t *testing.T) {
+			program := tool(t, g.prefix+"addr2line", g.binutils())
+			var sum agreement
+			for _, options := range []string{
+				"-O0 -gdwarf-4", "-O0 -gdwarf-5 -ffunction-sections",
+				"-O2 -gdwarf-2 -gstrict-dwarf", "-O2 -gdwarf-3", "-O2 -gdwarf-4 -ffunction-sections", "-O2 -gdwarf-5 -ffunction-sections",
+				"-Os -gdwarf-4 -gz=zlib", "-Os -gdwarf-5 -gz -ffunction-sections -fdata-sections",
+				"-O3 -gdwarf-5 -funroll-loops", "-O2 -gdwarf-5 -flto",
+			} {
+				file := g.build(t, t.TempDir(), options)
+				a := compare(t, program, file, open(t, file), codeAddresses(t, file, 2), 0)
+				t.Logf("%-60s %d of %d addresses agree (%.2f%%)", options, a.same, a.all, 100*a.share())
+				if a.all < 300 {
+					t.Errorf("%s: only %d addresses have lines", options, a.all)
+				}
+				sum.same, sum.all = sum.same+a.same, sum.all+a.all
+			}
+			t.Logf("%s: %d of %d addresses agree with %s (%.3f%%)", g.name, sum.same, sum.all, filepath.Base(program), 100*sum.share())
+			if sum.share() < .999 {
+				t.Errorf("%d of %d addresses agree with addr2line", sum.same, sum.all)
+			}
+		})
+	}
+}
+
+// open opens a file that must be whole and have lines.
+func open(t testing.TB, file string) *Table {
+	t.Helper()
+	tab, err := Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !tab.Lines() {
+		t.Errorf("%s: no lines", file)
+	}
+	t.Cleanup(func() {
+		if s := tab.Partial(); s != "" {
+			t.Errorf("%s: %s", file, s)
+		}
+	})
+	return tab
+}
+
+// Functions that the linker dropped are left at address 0 in the debug
+// information. addr2line takes them for what is there; we compare with what it
+// says of the same program at another place.
+func TestDroppedFunctions(t *testing.T) {
+	for _, g := range targets() {
+		if g.name == "host" || g.name == "aarch64" {
+			continue // no code at 0
+		}
+		t.Run(g.name, func(t *testing.T) {
+			program := tool(t, g.prefix+"addr2line", g.binutils())
+			for _, options := range []string{"-O0 -gdwarf-3", "-O2 -gdwarf-4", "-O2 -gdwarf-5"} {
+				options += " -ffunction-sections -Wl,-Ttext="
+				file := g.build(t, t.TempDir(), options+"0x20000")
+				tab := open(t, g.build(t, t.TempDir(), options+"0"))
+				a := compare(t, program, file, tab, codeAddresses(t, file, 2), -0x20000)
+				t.Logf("%-60s %d of %d addresses agree (%.2f%%)", options+"0", a.same, a.all, 100*a.share())
+				if a.all < 300 || a.share() < .999 {
+					t.Errorf("%s0: %d of %d addresses agree", options, a.same, a.all)
+				}
+			}
+		})
+	}
+}

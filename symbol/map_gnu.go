@@ -1,0 +1,219 @@
+package symbol
+
+import (
+	"io"
+	"strconv"
+	"strings"
+)
+
+// gnuMapLines are lines that begin the parts of a map of GNU ld in front of
+// the one that matters. It starts with one of them.
+var gnuMapLines = []string{
+	"Archive member included to satisfy reference by file (symbol)",
+	"Archive member included because of file (symbol)", // before 2.25
+	"As-needed library included to satisfy reference by file (symbol)",
+	"Merging program properties",
+	"Allocating common symbols",
+	"Discarded input sections",
+	"There are no discarded input sections",
+	"Memory Configuration",
+	gnuMapStart,
+}
+
+const gnuMapStart = "Linker script and memory map"
+
+func isGNUMap(head []byte) bool {
+	return startsWithLine(head, func(line string) bool {
+		for _, l := range gnuMapLines {
+			if line == l {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// ReadGNUMap reads the map that GNU ld writes with -Map (-Wl,-Map=FILE), in
+// English. Format: the GNU linker's manual, option -M, and ldlang.c of
+// binutils. Below "Linker script and memory map", every input section is a line
+// with address, size and file, broken behind a long name; the global symbols in
+// it follow, with their addresses:
+//
+//	.text           0x00008000     0x1234
+//	 .text.sensor_read_sample
+//	                0x00008128       0x74 sensor.o
+//	                0x00008128                sensor_read_sample
+//	 .text          0x0000819c       0x28 uart.o
+//	                0x0000819c                uart_open
+//
+// A map does not name local functions. Where the compiler gave every function a
+// section of its own (-ffunction-sections), the section's name tells it;
+// otherwise an address in a local function gets the name of the global function
+// in front of it in the same input section, or none.
+//
+// It returns an error that wraps ErrUnknownFormat if the text is no such map.
+func ReadGNUMap(r io.Reader) (*Table, error) {
+	var m gnuMap
+	started := false
+	err := textLines(r, func(line string) error {
+		switch {
+		case line == gnuMapStart:
+			started = true
+		case strings.HasPrefix(line, "Cross Reference Table"):
+			started = false
+		case started:
+			m.line(line)
+		}
+		if len(m.symbols) > maxSymbols {
+			return errTooMany
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.endSection()
+	if !m.seen {
+		return nil, ErrUnknownFormat
+	}
+	return newTable(m.symbols, "GNU ld map")
+}
+
+// gnuMap is the state of reading one.
+type gnuMap struct {
+	symbols []symbol
+	seen    bool   // a section
+	pending string // the name of a section whose address is on the next line
+	section section
+}
+
+// section is the input section that is being read.
+type section struct {
+	name       string
+	start, end uint64
+	code       bool
+	named      bool // a symbol has its start
+}
+
+func (m *gnuMap) line(line string) {
+	name, rest := "", line
+	if line[0] != ' ' && line[0] != '\t' || len(line) > 1 && line[0] == ' ' && line[1] != ' ' {
+		// A section at the margin, an input section behind one blank.
+		name, rest, _ = strings.Cut(strings.TrimLeft(line, " "), " ")
+	}
+	fields := strings.Fields(rest)
+	addr, ok := uint64(0), false
+	if len(fields) > 0 {
+		addr, ok = hexNumber(fields[0])
+	}
+	switch {
+	case name != "" && len(fields) == 0: // the rest is on the next line
+		m.endSection()
+		m.pending = name
+		return
+	case !ok: // a pattern, LOAD, or what else the script says
+		m.pending = ""
+		return
+	case name == "" && m.pending == "":
+		// A symbol: nothing but a name behind the address. With "=" it is an
+		// assignment of the script.
+		if len(fields) == 2 && !strings.ContainsAny(fields[1], "=()") && fields[1] != "." {
+			m.symbol(addr, fields[1])
+		} else if len(fields) > 2 && !strings.Contains(rest, " = ") && !strings.HasPrefix(fields[1], "PROVIDE") && !strings.HasPrefix(fields[1], "ASSERT") {
+			if _, size := hexNumber(fields[1]); !size { // demangled: "ns::f(int, char)"
+				m.symbol(addr, strings.Join(fields[1:], " "))
+			}
+		}
+		return
+	}
+	if name == "" {
+		name = m.pending
+	}
+	m.pending = ""
+	m.endSection()
+	if len(fields) < 2 {
+		return
+	}
+	size, ok := hexNumber(fields[1])
+	if !ok || addr+size <= addr {
+		return
+	}
+	m.seen = true
+	if len(fields) < 3 || name[0] == '*' {
+		return // an output section, or *fill*
+	}
+	m.section = section{name: name, start: addr, end: addr + size, code: isCodeSection(name)}
+}
+
+func (m *gnuMap) symbol(addr uint64, name string) {
+	s := symbol{addr: addr, name: strings.Clone(name)}
+	if in := &m.section; in.code && addr >= in.start && addr < in.end && !isMapping(name) {
+		s.rank, s.limit = globalRank, in.end
+		in.named = in.named || addr == in.start
+	}
+	if !isMapping(name) {
+		m.symbols = append(m.symbols, s)
+	}
+}
+
+// endSection adds what the input section tells by itself: where it ends, and
+// the name of its function where the section has it.
+func (m *gnuMap) endSection() {
+	s := m.section
+	m.section = section{}
+	if s.end == 0 {
+		return
+	}
+	if !s.code {
+		m.symbols = append(m.symbols, symbol{addr: s.start, name: s.name})
+		return
+	}
+	if name := functionOfSection(s.name); !s.named {
+		if name == "" {
+			return
+		}
+		m.symbols = append(m.symbols, symbol{addr: s.start, size: s.end - s.start, name: strings.Clone(name), rank: localRank})
+	}
+}
+
+// functionOfSection returns the function that -ffunction-sections put into a
+// section of that name, "" if the name tells none.
+func functionOfSection(name string) string {
+	for _, prefix := range []string{".text.unlikely.", ".text.startup.", ".text.exit.", ".text.hot.", ".text.", ".gnu.linkonce.t."} {
+		if f, ok := strings.CutPrefix(name, prefix); ok {
+			switch f {
+			case "unlikely", "startup", "exit", "hot":
+				return ""
+			}
+			return f
+		}
+	}
+	return ""
+}
+
+// isCodeSection reports whether an input section of that name can hold
+// functions. Names of sections for code are a firmware's own (.ramfunc,
+// .iram1.5), those for other things are the compilers'.
+func isCodeSection(name string) bool {
+	for _, prefix := range []string{
+		".data", ".bss", ".rodata", ".sdata", ".sbss", ".srodata", ".tdata", ".tbss", ".debug", ".zdebug", ".comment",
+		".note", ".ARM.", ".riscv.", ".xtensa.", ".xt.", ".eh_frame", ".gcc_except_table", ".gnu.", ".rel", ".init_array",
+		".fini_array", ".preinit_array", ".ctors", ".dtors", ".got", ".dynamic", ".dynsym", ".dynstr", ".interp", ".stab",
+		".literal", ".heap", ".stack", ".noinit", ".ldata", ".lrodata", ".lbss", "COMMON",
+	} {
+		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, ".gnu.linkonce.t.") {
+			return false
+		}
+	}
+	return true
+}
+
+// hexNumber reads a number with 0x in front.
+func hexNumber(s string) (uint64, bool) {
+	digits, ok := strings.CutPrefix(s, "0x")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 16, 64)
+	return n, err == nil
+}
