@@ -216,6 +216,24 @@ func (m *matrix) judge(age int) judgement {
 			replaced += r.at(max(since, r.born+age)) - r.end()
 		}
 	}
+	if why := m.uneven(mature, births, start, end); why != "" && age > m.ages()[0] {
+		return reject("%s", why)
+	}
+	for _, from := range []int{n / 2, n * 2 / 3} {
+		var then, now, came float64
+		for i := range m.rows {
+			r := &m.rows[i]
+			now += r.end()
+			if r.born <= from {
+				then += r.at(from)
+			} else {
+				came += stay[r.born]
+			}
+		}
+		if grown := now - then; grown < .3*came && came-grown > 3*math.Sqrt(then+1) {
+			return reject("it holds no more than before: %s new nodes stayed since listing %d, but it grew by %s", number(came), m.number[from], number(grown))
+		}
+	}
 	if replaced >= 2 && replaced > .5*arrived {
 		return reject("lately as many old nodes are freed as new ones stay: %s and %s", number(replaced), number(arrived))
 	}
@@ -259,6 +277,7 @@ func (m *matrix) pattern(stay []float64, start int) (why string, fading float64)
 	from, third := m.x[start-1], [3]float64{}
 	whole := m.x[m.n-1] - from
 	var total, top, mean float64
+	var lately, before float64 // in the last quarter, in the half before
 	var topAt, occupied int
 	for i, x := range v {
 		// Births are spread over the interval before the column.
@@ -268,6 +287,8 @@ func (m *matrix) pattern(stay []float64, start int) (why string, fading float64)
 		}
 		total += x
 		mean += x * (a + b) / 6
+		lately += x * max(0, b-max(a, 2.25)) / (b - a)
+		before += x * max(0, min(b, 2.25)-max(a, .75)) / (b - a)
 		if x > top {
 			top, topAt = x, start+i
 		}
@@ -286,7 +307,8 @@ func (m *matrix) pattern(stay []float64, start int) (why string, fading float64)
 	case top > .6*total && occupied < len(v)/2+1 || occupied < 3:
 		return fmt.Sprintf("%s of %s came in listing %d: a one-off step", number(top), nodes(total), m.number[topAt]), 1
 	case late < .35*(early+late) && binomialTail(early/spread, (early+late)/spread, .5) < .1,
-		third[2] < .1*total:
+		third[2] < .1*total,
+		lately < .4*before/2 && binomialTail(before/spread, (lately+before)/spread, 2./3) < stall:
 		return fmt.Sprintf("ever fewer new nodes stay, %s in the first half, then %s: a warm-up that fades", number(early), number(late)), 1
 	}
 	return "", fadingTail(mean/total, total/spread, fade)
@@ -295,6 +317,28 @@ func (m *matrix) pattern(stay []float64, start int) (why string, fading float64)
 // fade is how often the rate of births that fade falls by a factor of e while
 // the listings are taken, at least.
 const fade = 4
+
+const stall = .01
+
+// uneven says that fewer of the old cohorts than of the young ones got to
+// maturity, if so: they died together, as nodes do that are flushed.
+func (m *matrix) uneven(mature, births []float64, start, end int) string {
+	var old, young, oldBorn, youngBorn float64
+	for c := start; c <= end; c++ {
+		if c <= (start+end)/2 {
+			old, oldBorn = old+mature[c], oldBorn+births[c]
+		} else {
+			young, youngBorn = young+mature[c], youngBorn+births[c]
+		}
+	}
+	if youngBorn == 0 || oldBorn == 0 {
+		return ""
+	}
+	if q := young / youngBorn; old < .5*q*oldBorn && binomialTail(oldBorn-old, oldBorn, 1-min(.999, q)) < .01 {
+		return fmt.Sprintf("old nodes are freed: %s of the oldest %s", number(oldBorn-old), number(oldBorn))
+	}
+	return ""
+}
 
 // dispersion is how much more the counts vary around their neighbours than
 // independent arrivals do, at least 1: nodes that come in clumps are fewer
