@@ -22,10 +22,6 @@ func FindingsText(w io.Writer, findings []heap.Finding, sym heap.Symbolizer, not
 }
 
 func (t *text) findings(findings []heap.Finding, sym heap.Symbolizer) {
-	if len(findings) == 0 {
-		t.paragraph("No corruption was reported.", 0)
-		return
-	}
 	t.paragraph(findingsSummary(findings), 0)
 	for i := range findings {
 		t.WriteByte('\n')
@@ -42,6 +38,8 @@ func findingsSummary(findings []heap.Finding) string {
 		}
 	}
 	switch damage := len(findings) - wild; {
+	case len(findings) == 0:
+		return "No damage was reported."
 	case wild == 0:
 		return plain.Plural(damage, "report") + " of damage."
 	case damage == 0:

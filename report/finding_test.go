@@ -47,7 +47,7 @@ func TestFindingsText(t *testing.T) {
 		golden(t, name, write(t, func(w io.Writer) error { return FindingsText(w, findings, sym, []string{"a note"}, o) }))
 	}
 	got := write(t, func(w io.Writer) error { return FindingsText(w, nil, sym, nil, Options{}) })
-	if got != "No corruption was reported.\n" {
+	if got != "No damage was reported.\n" {
 		t.Error(got)
 	}
 }

@@ -6,19 +6,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 )
 
 // splitSource splits "file:line".
-func splitSource(s string) (file, line string, ok bool) {
+func splitSource(s string) (file string, line int, ok bool) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 {
-		return "", "", false
+		return "", 0, false
 	}
-	_, err := strconv.Atoi(s[i+1:])
-	return s[:i], s[i+1:], err == nil
+	line, err := strconv.Atoi(s[i+1:])
+	return s[:i], line, err == nil
 }
 
 func nodes(l []leak.Info) int {
@@ -83,8 +85,14 @@ func tooFew(g *leak.Growth) []string {
 	return notes
 }
 
-// sentence makes a sentence of a note.
-func sentence(note string) string { return strings.ToUpper(note[:1]) + note[1:] + "." }
+// sentence makes a sentence of a clause.
+func sentence(clause string) string {
+	first, n := utf8.DecodeRuneInString(clause)
+	if n == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(clause[n:], ".") + "."
+}
 
 func inPool(pool string) string {
 	if pool == "" {

@@ -29,6 +29,8 @@ type Options struct {
 	// ASCII keeps what text draws to ASCII characters. Names are written as
 	// they are.
 	ASCII bool
+	// Version of the program that writes, for formats that name it.
+	Version string
 }
 
 // screenful is how many call sites text shows unless asked for more: with what

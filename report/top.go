@@ -51,7 +51,7 @@ func (t *text) summary(v *view) {
 	where := fmt.Sprintf("%d listings from %s to %s", len(v.Listings), first[0].Source, last[0].Source)
 	if file, line, ok := splitSource(first[0].Source); ok {
 		if file2, line2, ok := splitSource(last[0].Source); ok && file == file2 {
-			where = fmt.Sprintf("%d listings in %s, lines %s to %s", len(v.Listings), file, line, line2)
+			where = fmt.Sprintf("%d listings in %s, lines %d to %d", len(v.Listings), file, line, line2)
 		}
 	}
 	t.paragraph(fmt.Sprintf("%s: %s at first, %d at last.", plain.Clean(where), plain.Plural(nodes(before), "node"), nodes(after)), 0)

@@ -1,0 +1,161 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
+	"github.com/heapwright/heapwright/leak"
+)
+
+// An alert is what tools that show problems in source code are told: a call
+// site that leaks, or a finding.
+type alert struct {
+	rule    string // "heap-leak/confirmed", "heap-corruption/header-damaged", ...
+	failure bool   // else a warning
+	message string // a sentence or two
+	pool    string
+	// frames is the call stack that names the code concerned, from its first
+	// interesting frame on; whole is all of it.
+	frames, whole []heap.Frame
+	stacks        []namedStack // all that is known, whole first
+	source        string       // where in a log it was seen; may be empty
+	fingerprint   string       // equal for the same problem in another run
+	rank          int          // of a call site, from 1; 0 for a finding
+	site          *leak.Site   // nil for a finding
+}
+
+type namedStack struct {
+	name   string
+	frames []heap.Frame
+}
+
+// alerts yields what d holds that is a problem: the call sites first, those that
+// are tolerated too.
+func alerts(d *Document) iter.Seq[alert] {
+	return func(yield func(alert) bool) {
+		if d.Growth != nil {
+			v := newView(d.Growth)
+			for i := range v.Sites {
+				if s := &v.Sites[i]; leaks(s) && !yield(v.alert(s, i+1)) {
+					return
+				}
+			}
+		}
+		for i := range d.Findings {
+			if !yield(findingAlert(&d.Findings[i], d.Symbols)) {
+				return
+			}
+		}
+	}
+}
+
+// siteRule is the rule that a call site with a verdict breaks.
+func siteRule(v leak.Verdict) string { return "heap-leak/" + strings.ToLower(string(v)) }
+
+// findingRule is the rule of findings of a kind.
+func findingRule(k heap.Kind) string {
+	if k.WildPointer() {
+		return "wild-pointer/" + plain.Clean(string(k))
+	}
+	return "heap-corruption/" + plain.Clean(string(k))
+}
+
+func (v *view) alert(s *leak.Site, rank int) alert {
+	frames, _ := interesting(s)
+	what := "leaks"
+	if s.Verdict == leak.Suspect {
+		what = "may leak"
+	}
+	message := fmt.Sprintf("%s %s", chainOf(s.Pool, frames)[0], what)
+	if s.LeakedNodes > 0 {
+		message += ": " + plain.Plural(s.LeakedNodes, "node") + " so far"
+	}
+	if rate := v.rate(s); rate != "" {
+		message += ", " + rate
+	}
+	message += "."
+	if s.Reason != "" {
+		message += " " + sentence(plain.Clean(s.Reason))
+	}
+	source := ""
+	if w := v.windows[s.Pool]; w.Last > 0 {
+		for _, in := range v.Listings[w.Last-1] {
+			if in.Pool == s.Pool {
+				source = in.Source
+			}
+		}
+	}
+	return alert{
+		rule: siteRule(s.Verdict), failure: s.Verdict == leak.Confirmed, message: message, pool: s.Pool,
+		frames: frames, whole: s.Frames, stacks: []namedStack{{"allocated in", s.Frames}}, source: source,
+		fingerprint: fingerprint("leak", s.Pool, s.Frames), rank: rank, site: s,
+	}
+}
+
+func findingAlert(f *heap.Finding, sym heap.Symbolizer) alert {
+	a := alert{rule: findingRule(f.Kind), failure: true, message: sentence(plain.Clean(f.Summary())), pool: f.Pool, source: f.Source}
+	if f.Summary() == "" {
+		a.message = "A finding of no kind."
+	}
+	if f.Cause != "" {
+		a.message += " " + plain.Clean(f.Cause)
+	}
+	add := func(name string, stack heap.Stack) {
+		if len(stack) > 0 {
+			a.stacks = append(a.stacks, namedStack{name, leak.Resolve(sym, stack)})
+		}
+	}
+	node := func(name string, n *heap.Node) {
+		if n != nil {
+			add(name, n.Stack)
+		}
+	}
+	if f.Kind.WildPointer() {
+		add("noticed in", f.Stack)
+		add("first freed in", f.FirstFree)
+		node("node allocated in", f.Subject)
+	} else {
+		node("culprit allocated in", f.Culprit)
+		node("node in front allocated in", f.Previous)
+		node("damaged node allocated in", f.Subject)
+		add("noticed in", f.Stack)
+	}
+	if len(a.stacks) > 0 {
+		a.whole = a.stacks[0].frames
+		a.frames = a.whole[leak.Interesting(a.whole, nil):]
+	}
+	a.fingerprint = fingerprint(a.rule, f.Pool, a.whole)
+	return a
+}
+
+// place returns the first interesting frame whose line is known.
+func (a *alert) place() (f heap.Frame, ok bool) {
+	for _, f := range a.frames {
+		if f.File != "" && f.Line > 0 {
+			return f, true
+		}
+	}
+	return heap.Frame{}, false
+}
+
+// fingerprint is equal for equal chains of functions. Lines and addresses do
+// not count, so that it survives changes elsewhere in a file and in a program;
+// levels without a name count by their address.
+func fingerprint(kind, pool string, frames []heap.Frame) string {
+	h := sha256.New()
+	io.WriteString(h, kind+"\x00"+pool)
+	for _, f := range frames {
+		if f.Function != "" {
+			io.WriteString(h, "\x00"+f.Function)
+		} else {
+			io.WriteString(h, "\x01"+f.Addr.String())
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}

@@ -1,0 +1,69 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/heapwright/heapwright/internal/plain"
+)
+
+// GitHub writes workflow commands that GitHub shows as annotations: an error
+// for each confirmed leak and each finding, a warning for each suspect, and a
+// notice for what limits the answer. What is tolerated is only counted.
+func GitHub(w io.Writer, d *Document, _ Options) error {
+	b := bufio.NewWriter(w)
+	for a := range alerts(d) {
+		if a.site != nil && known(a.site) {
+			continue
+		}
+		level, title := "warning", "heap leak suspected"
+		switch {
+		case a.site == nil:
+			level, title = "error", strings.Replace(a.rule, "/", ": ", 1)
+		case a.failure:
+			level, title = "error", "heap leak confirmed"
+		}
+		properties := ""
+		if f, ok := a.place(); ok {
+			properties = fmt.Sprintf("file=%s,line=%d,", escapeProperty(plain.Clean(f.File)), f.Line)
+		}
+		message := a.message
+		for _, s := range a.stacks {
+			message += "\n" + s.name
+			for _, f := range s.frames {
+				message += "\n  " + plain.Clean(f.String())
+			}
+		}
+		if a.source != "" {
+			message += "\nseen at " + plain.Clean(a.source)
+		}
+		fmt.Fprintf(b, "::%s %stitle=%s::%s\n", level, properties, escapeProperty(title), escapeData(message))
+	}
+	notes := d.Notes
+	if d.Growth != nil {
+		fmt.Fprintf(b, "::notice title=heapwright::%s\n", escapeData(verdicts(newView(d.Growth))))
+		notes = append(GrowthNotes(d.Growth), notes...)
+	}
+	if len(d.Findings) > 0 || d.Growth == nil {
+		fmt.Fprintf(b, "::notice title=heapwright::%s\n", escapeData(findingsSummary(d.Findings)))
+	}
+	for _, n := range notes {
+		if n == "" {
+			continue
+		}
+		fmt.Fprintf(b, "::notice title=heapwright::%s\n", escapeData(plain.Clean(n)))
+	}
+	return b.Flush()
+}
+
+// escapeData escapes a message as GitHub's runner reads it.
+func escapeData(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+}
+
+// escapeProperty escapes the value of a property.
+func escapeProperty(s string) string {
+	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(escapeData(s))
+}

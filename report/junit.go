@@ -1,0 +1,191 @@
+package report
+
+import (
+	"bufio"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
+	"github.com/heapwright/heapwright/leak"
+)
+
+// JUnit writes the document as test results: a test case for each call site,
+// which fails where a leak is confirmed that nobody tolerates, and a failed one
+// for each finding. Sites that are tolerated, and those of which nothing can be
+// told, are skipped with the reason; a suspect passes and says so in its output.
+// Test cases are named by their chain of functions, so that a test keeps its
+// name while lines and addresses move.
+func JUnit(w io.Writer, d *Document, _ Options) error {
+	b := bufio.NewWriter(w)
+	x := &junit{Writer: b, names: map[string]int{}}
+	b.WriteString(xml.Header)
+	leaks, findings := siteTally(d.Growth), tally{len(d.Findings), len(d.Findings), 0}
+	x.open("testsuites", leaks.add(findings), "heapwright")
+	if d.Growth != nil {
+		x.open("testsuite", leaks, "heap leaks")
+		v := newView(d.Growth)
+		for i := range v.Sites {
+			x.site(v, &v.Sites[i], i+1)
+		}
+		x.output(slices.Concat([]string{verdicts(v)}, GrowthNotes(d.Growth), d.Notes))
+		x.close("testsuite")
+	}
+	if len(d.Findings) > 0 || d.Growth == nil {
+		x.open("testsuite", findings, "heap integrity")
+		for i := range d.Findings {
+			x.finding(&d.Findings[i], d.Symbols)
+		}
+		if d.Growth == nil {
+			x.output(d.Notes)
+		}
+		x.close("testsuite")
+	}
+	x.close("testsuites")
+	return b.Flush()
+}
+
+// tally counts test cases.
+type tally struct{ tests, failures, skipped int }
+
+func (t tally) add(u tally) tally {
+	return tally{t.tests + u.tests, t.failures + u.failures, t.skipped + u.skipped}
+}
+
+func siteTally(g *leak.Growth) (t tally) {
+	if g == nil {
+		return t
+	}
+	t.tests = len(g.Sites)
+	for i := range g.Sites {
+		switch s := &g.Sites[i]; {
+		case skipped(s) != "":
+			t.skipped++
+		case s.Verdict == leak.Confirmed:
+			t.failures++
+		}
+	}
+	return t
+}
+
+// skipped says why a site is no test that passes or fails; "" if it is one.
+func skipped(s *leak.Site) string {
+	switch {
+	case leaks(s) && s.Suppressed != "":
+		return "suppressed by " + s.Suppressed
+	case leaks(s) && s.Baseline:
+		return "known from the baseline"
+	case verdict(s) == leak.Inconclusive:
+		return s.Reason
+	}
+	return ""
+}
+
+// junit writes elements. Errors are those of the writer, which keeps them.
+type junit struct {
+	*bufio.Writer
+	names map[string]int // how often a test case's name has been given
+}
+
+func (x *junit) open(element string, t tally, name string) {
+	fmt.Fprintf(x, "<%s name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"0\" skipped=\"%d\">\n", element, escapeXML(name), t.tests, t.failures, t.skipped)
+}
+
+func (x *junit) close(element string) { fmt.Fprintf(x, "</%s>\n", element) }
+
+// testcase opens a test case. CI tells them apart by name, so a name that comes
+// again is numbered.
+func (x *junit) testcase(class, name, file string, line int) {
+	key := class + "\x00" + name
+	x.names[key]++
+	if n := x.names[key]; n > 1 {
+		name += fmt.Sprintf(" #%d", n)
+	}
+	fmt.Fprintf(x, `<testcase classname="%s" name="%s"`, escapeXML(class), escapeXML(name))
+	if file != "" {
+		fmt.Fprintf(x, ` file="%s" line="%d"`, escapeXML(plain.Clean(file)), line)
+	}
+	x.WriteString(">")
+}
+
+func (x *junit) site(v *view, s *leak.Site, rank int) {
+	frames, _ := interesting(s)
+	class := "heap.leaks"
+	if s.Pool != "" {
+		class += "." + plain.Clean(s.Pool)
+	}
+	a := alert{frames: frames}
+	place, _ := a.place()
+	x.testcase(class, chainName(frames), place.File, place.Line)
+	why := skipped(s)
+	switch {
+	case why != "":
+		fmt.Fprintf(x, `<skipped message="%s: %s"/>`, verdict(s), escapeXML(plain.Clean(why)))
+	case s.Verdict == leak.Confirmed:
+		a := v.alert(s, rank)
+		fmt.Fprintf(x, `<failure type="%s" message="%s">%s</failure>`, s.Verdict, escapeXML(a.message), content(stacksText(a.stacks)))
+	case s.Verdict == leak.Suspect:
+		a := v.alert(s, rank)
+		fmt.Fprintf(x, "<system-out>%s</system-out>", content("SUSPECT: "+a.message+"\n"+stacksText(a.stacks)))
+	}
+	x.WriteString("</testcase>\n")
+}
+
+func (x *junit) finding(f *heap.Finding, sym heap.Symbolizer) {
+	a := findingAlert(f, sym)
+	place, _ := a.place()
+	x.testcase("heap.integrity", plain.Clean(string(f.Kind))+": "+chainName(a.frames), place.File, place.Line)
+	var text strings.Builder
+	FindingText(&text, f, sym, nil, Options{})
+	fmt.Fprintf(x, `<failure type="%s" message="%s">%s</failure></testcase>`+"\n", escapeXML(plain.Clean(string(f.Kind))), escapeXML(a.message), content(text.String()))
+}
+
+// output writes lines as what a suite has printed.
+func (x *junit) output(lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	x.WriteString("<system-out>")
+	for _, s := range lines {
+		x.WriteString(escapeXML(plain.Clean(s)) + "\n")
+	}
+	x.WriteString("</system-out>\n")
+}
+
+// stacksText writes stacks, a frame a line.
+func stacksText(stacks []namedStack) string {
+	var b strings.Builder
+	for _, s := range stacks {
+		b.WriteString(s.name + "\n")
+		for _, f := range s.frames {
+			b.WriteString("  " + plain.Clean(f.String()) + "\n")
+		}
+	}
+	return b.String()
+}
+
+// chainName names a call chain by its functions.
+func chainName(frames []heap.Frame) string {
+	if len(frames) == 0 {
+		return "(no call stack)"
+	}
+	var names []string
+	for _, f := range frames {
+		names = append(names, function(f))
+	}
+	return strings.Join(names, " <- ")
+}
+
+// content escapes text for the content of an element, in which lines stay lines.
+func content(s string) string { return strings.ReplaceAll(escapeXML(s), "&#xA;", "\n") }
+
+// escapeXML escapes text for content and attributes; what XML has no way to
+// write becomes U+FFFD.
+func escapeXML(s string) string {
+	var b strings.Builder
+	xml.EscapeText(&b, []byte(s))
+	return b.String()
+}
