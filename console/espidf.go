@@ -58,7 +58,7 @@ var espidf = dialect{
 
 // espidfLayout is how far a listing has come.
 type espidfLayout struct {
-	last    bool // the row read last can still turn out to be freed
+	last    bool // "freed by" in the next line is about the row read last
 	summary bool // the rows are over
 }
 
@@ -145,6 +145,7 @@ func espidfRow(line []byte, l *listing) bool {
 		l.missing = 1
 	}
 	l.layout.(*espidfLayout).last = true
+	l.doubtful = true
 	return true
 }
 
@@ -187,6 +188,10 @@ func espidfFreed(line []byte, l *listing) bool {
 // from 5.1 on: before that, warnings follow the totals.
 func espidfEnd(line []byte, l *listing) bool {
 	layout := l.layout.(*espidfLayout)
+	if l.doubtful && !l.unfinished && skipSpace(line, 0) < len(line) && !bytes.Contains(line, []byte("0x")) {
+		// Only the monitor's lines can stand in front of "freed by".
+		l.doubtful = false
+	}
 	switch {
 	case bytes.Contains(line, []byte("Heap Trace Summary ======")):
 		layout.summary = true

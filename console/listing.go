@@ -41,6 +41,8 @@ type listing struct {
 	ended     bool                  // by a blank line; more rows can still follow
 	// unfinished says that the line read now had no line end: it may be cut.
 	unfinished bool
+	// doubtful says that a line behind the row read last could still change it.
+	doubtful bool
 
 	d      *dialect
 	number int
@@ -80,6 +82,7 @@ func (l *listing) add(addr heap.Addr, levels, width int) *heap.Node {
 		l.short++
 	}
 	l.missing = max(0, l.levels-levels)
+	l.doubtful = false
 	l.continued()
 	k := len(l.rows)
 	if k >= maxNodes {
@@ -128,7 +131,7 @@ func (l *listing) last() *heap.Node {
 // drop takes back the node added last, because the device says that it is not
 // in use any more.
 func (l *listing) drop() {
-	l.missing = 0
+	l.missing, l.doubtful = 0, false
 	l.dropped++
 	if l.overflow > 0 {
 		l.overflow--
@@ -174,14 +177,12 @@ func trimZeros(lrs []heap.Addr) []heap.Addr {
 // listing should, and is empty if it did.
 func (l *listing) finish(source, cut string) *heap.Snapshot {
 	var partial []string
-	if l.missing > 0 {
-		if cut != "" && l.overflow == 0 && len(l.rows) > 0 {
-			// What arrived of the last row is part of the cut: half a stack
-			// would pass for another call site.
-			l.rows = l.rows[:len(l.rows)-1]
-		} else {
-			l.short++
-		}
+	if cut != "" && (l.missing > 0 || l.doubtful) && l.overflow == 0 && len(l.rows) > 0 {
+		// What arrived of the last row is part of the cut: half a stack would
+		// pass for another call site.
+		l.rows = l.rows[:len(l.rows)-1]
+	} else if l.missing > 0 {
+		l.short++
 	}
 	if cut != "" {
 		partial = append(partial, fmt.Sprintf("cut after %s: %s", plain.Plural(len(l.rows), "node"), cut))

@@ -68,6 +68,9 @@ func liteosMRow(line []byte, l *listing) bool {
 			continue
 		}
 		l.add(r.addr, r.levels, r.width).Total = r.size
+		if l.unfinished {
+			l.missing = max(l.missing, 1) // the last number may have lost digits
+		}
 		found = true
 		i = r.end
 	}
@@ -108,9 +111,10 @@ func liteosMRowAt(line []byte, i int, lrs []heap.Addr) (r liteosMValues, ok bool
 	return r, true
 }
 
-// liteosMEnd notes that other output means the end.
+// liteosMEnd notes that other output means the end; but in front of a header
+// there is a blank line, so a header alone shows that text was lost.
 func liteosMEnd(line []byte, l *listing) bool {
-	l.ended = l.ended || !addressesLast(line)
+	l.ended = l.ended || !l.unfinished && !addressesLast(line) && !bytes.Contains(line, []byte("LR[0]"))
 	return false
 }
 

@@ -111,6 +111,7 @@ func zephyrRow(line []byte, l *listing) bool {
 	if len(name) > 0 && n.Owner != 0 {
 		l.name(n.Owner, string(name))
 	}
+	l.doubtful = true
 	if l.layout.(*zephyrLayout).stacks || end < len(value) || skipSpace(rest, 0) < len(rest) {
 		l.missing = 1
 	}
@@ -146,6 +147,7 @@ func zephyrBacktrace(line []byte, l *listing) bool {
 	l.layout.(*zephyrLayout).stacks = true
 	if last := l.last(); last != nil && len(last.Stack) == 0 {
 		l.extend(n)
+		l.doubtful = false
 		if l.unfinished || skipSpace(levels, end) < len(levels) {
 			l.missing = 1
 		}
@@ -155,6 +157,7 @@ func zephyrBacktrace(line []byte, l *listing) bool {
 
 // zephyrEnd reads the count of nodes and the line behind it.
 func zephyrEnd(line []byte, l *listing) bool {
+	l.doubtful = l.doubtful && l.unfinished
 	if _, count, ok := bytes.Cut(line, []byte("outstanding_blocks=")); ok {
 		if n, end := parseDec(count, 0); end > 0 && n <= maxNodes {
 			l.announced = int(n)
