@@ -128,12 +128,16 @@ func readDWARF(d *dwarfData) *dwarfData {
 		if !ok {
 			continue
 		}
-		loose := true
+		// DWARF 2 has no way to tell several pieces of memory, so a unit with
+		// functions in sections of their own tells one and conceals the rest.
+		loose := d.units[i].version == 2
+		empty := true
 		for _, r := range ranges {
 			if r.start < r.end && r.start > 0 {
-				loose = false
+				empty = false
 			}
 		}
+		loose = loose || empty
 		for _, r := range ranges {
 			switch {
 			case !d.text.code(r.start, r.end):

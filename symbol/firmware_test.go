@@ -2,6 +2,7 @@ package symbol
 
 import (
 	"bytes"
+	"debug/dwarf"
 	"debug/elf"
 	"fmt"
 	"os"
@@ -177,9 +178,74 @@ func codeAddresses(t testing.TB, file string, n uint64) (all []uint64) {
 }
 
 // agreement is how far two resolvers agree.
-type agreement struct{ same, all int }
+type agreement struct {
+	same, all int
+	// known are addresses where addr2line makes an error that is known, and
+	// debug/dwarf confirms what we say. They do not count.
+	known int
+}
 
-func (a agreement) share() float64 { return float64(a.same) / float64(max(a.all, 1)) }
+func (a agreement) share() float64 { return float64(a.same) / float64(max(a.all-a.known, 1)) }
+
+func (a agreement) String() string {
+	return fmt.Sprintf("%d of %d addresses agree (%.3f%%), %d known errors of addr2line left out", a.same, a.all-a.known, 100*a.share(), a.known)
+}
+
+func (a *agreement) add(b agreement) {
+	a.same, a.all, a.known = a.same+b.same, a.all+b.all, a.known+b.known
+}
+
+// wrongFile reports whether only the innermost file differs. addr2line of
+// binutils 2.40 gets it wrong in line tables of DWARF 5 that begin with a row
+// of file 1 and do not say so, because that is the register's initial value.
+func wrongFile(got, want []heap.Frame) bool {
+	return len(got) == len(want) && got[0].Line == want[0].Line && clean(got[0].File) != clean(want[0].File)
+}
+
+// referee is debug/dwarf, asked where addr2line errs.
+type referee struct{ rows map[uint64]heap.Frame }
+
+func newReferee(t testing.TB, file string) *referee {
+	t.Helper()
+	f, err := elf.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := f.DWARF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &referee{map[uint64]heap.Frame{}}
+	for units := d.Reader(); ; units.SkipChildren() {
+		u, err := units.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if u == nil {
+			return r
+		}
+		lines, err := d.LineReader(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var from, to dwarf.LineEntry
+		for lines != nil && lines.Next(&to) == nil {
+			if from.File != nil && !from.EndSequence {
+				for a := from.Address; a < to.Address; a++ {
+					r.rows[a] = heap.Frame{File: from.File.Name, Line: from.Line}
+				}
+			}
+			from = to
+		}
+	}
+}
+
+func (r *referee) confirms(pc uint64, f heap.Frame) bool {
+	row, ok := r.rows[pc]
+	// It leaves file names relative to the directory of the compilation.
+	return ok && strings.HasSuffix("/"+clean(f.File), "/"+clean(row.File)) && row.Line == f.Line
+}
 
 // aliases maps every symbol of file to its address: different names of a
 // function are the same to compare.
@@ -208,6 +274,7 @@ func aliases(t testing.TB, file string) map[string]uint64 {
 func compare(t testing.TB, program, file string, tab *Table, addresses []uint64, moved int64) (a agreement) {
 	t.Helper()
 	names := aliases(t, file)
+	judge := newReferee(t, file)
 	told := 0
 	for i, want := range addr2line(t, program, file, addresses) {
 		if want[0].Line == 0 {
@@ -217,6 +284,8 @@ func compare(t testing.TB, program, file string, tab *Table, addresses []uint64,
 		got := tab.lookup(addresses[i]+uint64(moved), nil)
 		if same(got, want, names) {
 			a.same++
+		} else if wrongFile(got, want) && judge.confirms(addresses[i], got[0]) {
+			a.known++
 		} else if told++; told <= 5 {
 			t.Logf("%#x: %v, addr2line: %v", addresses[i], got, want)
 		}
@@ -224,9 +293,9 @@ func compare(t testing.TB, program, file string, tab *Table, addresses []uint64,
 	return a
 }
 
-// same compares frames. addr2line calls a function that the compiler made a
-// variant of by the name of the symbol, foo.constprop.0; debug information says
-// foo.
+// same compares frames. addr2line sometimes has the name of the symbol and
+// sometimes what debug information says, foo.constprop.0 and foo, or
+// _ZN3geoL7measureERKNS_5ShapeE and measure.
 func same(got, want []heap.Frame, names map[string]uint64) bool {
 	if len(got) != len(want) {
 		return false
@@ -236,7 +305,7 @@ func same(got, want []heap.Frame, names map[string]uint64) bool {
 		if clean(g.File) != clean(w.File) || g.Line != w.Line || g.Inlined != (i < len(got)-1) {
 			return false
 		}
-		if withoutClone(g.Function) != withoutClone(w.Function) {
+		if withoutClone(g.Function) != withoutClone(w.Function) && !(mangled(g.Function) && w.Function != "" && strings.Contains(g.Function, w.Function)) {
 			a, ok := names[g.Function]
 			b, ok2 := names[w.Function]
 			if !ok || !ok2 || a != b {
@@ -257,6 +326,7 @@ func clean(file string) string {
 func TestAgainstAddr2line(t *testing.T) {
 	for _, g := range targets() {
 		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
 			program := tool(t, g.prefix+"addr2line", g.binutils())
 			var sum agreement
 			for _, options := range []string{
@@ -267,15 +337,15 @@ func TestAgainstAddr2line(t *testing.T) {
 			} {
 				file := g.build(t, t.TempDir(), options)
 				a := compare(t, program, file, open(t, file), codeAddresses(t, file, 2), 0)
-				t.Logf("%-60s %d of %d addresses agree (%.2f%%)", options, a.same, a.all, 100*a.share())
+				t.Logf("%-60s %v", options, a)
 				if a.all < 300 {
 					t.Errorf("%s: only %d addresses have lines", options, a.all)
 				}
-				sum.same, sum.all = sum.same+a.same, sum.all+a.all
+				sum.add(a)
 			}
-			t.Logf("%s: %d of %d addresses agree with %s (%.3f%%)", g.name, sum.same, sum.all, filepath.Base(program), 100*sum.share())
-			if sum.share() < .999 {
-				t.Errorf("%d of %d addresses agree with addr2line", sum.same, sum.all)
+			t.Logf("%s, %s: %v", g.name, filepath.Base(program), sum)
+			if sum.share() < .999 || sum.known > sum.all/20 {
+				t.Errorf("%v", sum)
 			}
 		})
 	}
@@ -308,15 +378,16 @@ func TestDroppedFunctions(t *testing.T) {
 			continue // no code at 0
 		}
 		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
 			program := tool(t, g.prefix+"addr2line", g.binutils())
 			for _, options := range []string{"-O0 -gdwarf-3", "-O2 -gdwarf-4", "-O2 -gdwarf-5"} {
-				options += " -ffunction-sections -Wl,-Ttext="
+				options += " -ffunction-sections -Wl,--no-relax -Wl,-Ttext=" // code that does not depend on its place
 				file := g.build(t, t.TempDir(), options+"0x20000")
 				tab := open(t, g.build(t, t.TempDir(), options+"0"))
 				a := compare(t, program, file, tab, codeAddresses(t, file, 2), -0x20000)
-				t.Logf("%-60s %d of %d addresses agree (%.2f%%)", options+"0", a.same, a.all, 100*a.share())
+				t.Logf("%-60s %v", options+"0", a)
 				if a.all < 300 || a.share() < .999 {
-					t.Errorf("%s0: %d of %d addresses agree", options, a.same, a.all)
+					t.Errorf("%s0: %v", options, a)
 				}
 			}
 		})

@@ -21,6 +21,8 @@ type funcEntry struct {
 	inlined  bool
 	callFile uint32 // where the copy was inlined, in the unit's line table
 	callLine uint32
+	// outermost is the function it was inlined into in the end, or itself.
+	outermost int32
 }
 
 const (
@@ -41,6 +43,9 @@ func (d *dwarfData) readUnit(u *unit) (*unitData, error) {
 		if data.lines, lineErr = d.lineTable(u); err == nil {
 			err = lineErr
 		}
+	}
+	if data.lines != nil {
+		data.lines.keepAtZero(data.endAtZero())
 	}
 	return data, err
 }
@@ -122,12 +127,16 @@ func (d *dwarfData) function(u *unit, data *unitData, e *entry, tag uint16, with
 	if within >= 0 {
 		f.depth = data.functions[within].depth + 1
 	}
+	number := int32(len(data.functions))
+	f.outermost = number
 	if !f.inlined {
 		f.parent = nothing // a function inside another is called, not inlined
 	} else {
+		if within >= 0 {
+			f.outermost = data.functions[within].outermost
+		}
 		f.callFile, f.callLine = uint32(min(e.callFile, 1<<32-1)), uint32(min(e.callLine, 1<<31-1))
 	}
-	number := int32(len(data.functions))
 	var covered []span
 	for _, r := range d.entryRanges(u, e) {
 		if d.text.code(r.start, r.end) {
@@ -145,6 +154,22 @@ func (d *dwarfData) function(u *unit, data *unitData, e *entry, tag uint16, with
 	}
 	data.functions = append(data.functions, f)
 	return number, covered
+}
+
+// endAtZero returns the end of the function at address 0, 0 if there is none.
+func (data *unitData) endAtZero() (end uint64) {
+	first := int32(nothing)
+	for _, s := range data.segments {
+		outermost := data.functions[s.item].outermost
+		if first == nothing {
+			first = outermost
+		}
+		if s.start != end || outermost != first {
+			break
+		}
+		end = s.end
+	}
+	return end
 }
 
 // chain returns the functions at pc, innermost first.

@@ -194,6 +194,28 @@ func (t *lineTable) endRun(d *dwarfData, first int, end uint64) {
 	t.runs = append(t.runs, run{rows[0].addr, end, first, len(t.rows)})
 }
 
+// keepAtZero drops, of several runs at address 0, all but the one that belongs
+// to the function there: the others are those of functions that the linker
+// dropped. The run ends at end, where the function does, or behind its padding.
+func (t *lineTable) keepAtZero(end uint64) {
+	n := 0
+	for n < len(t.runs) && t.runs[n].start == 0 {
+		n++
+	}
+	if n < 2 {
+		return
+	}
+	best := -1
+	for i, r := range t.runs[:n] {
+		if r.end >= end && (best < 0 || r.end < t.runs[best].end) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		t.runs = slices.Delete(slices.Delete(t.runs, best+1, n), 0, best)
+	}
+}
+
 // fileTable reads the directories and files of DWARF 2 to 4.
 func (t *lineTable) fileTable(c *cursor) {
 	t.base = 1
