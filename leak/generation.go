@@ -8,14 +8,9 @@ import (
 
 // A matrix is what one site's nodes did in one run of the device.
 type matrix struct {
-	n int // columns
-	// x is when the columns were taken, in mean intervals from the first: 0 to
-	// n-1. Their numbers where nothing better is known.
-	x []float64
+	*calendar
 	// rows holds the cohorts, ascending.
 	rows []row
-	// number is the listing of a column, as reports count.
-	number []int
 }
 
 // A row is a cohort: the nodes that appeared in column born, and how many of
@@ -120,7 +115,7 @@ func (m *matrix) start() int {
 func (m *matrix) ages() []int {
 	limit := max(1, m.n/4)
 	first := limit
-	for age := 1; age < limit; age++ {
+	for age := 0; age < limit; age++ {
 		var before, after float64
 		for i := range m.rows {
 			r := &m.rows[i]
@@ -175,7 +170,7 @@ func (m *matrix) judge(age int) judgement {
 		j.freed += mature[r.born] - left[r.born]
 		born += births[r.born]
 		for k := r.born + age; k < n-1; k++ {
-			expected += r.at(k) * doom(m.x[k]-m.x[r.born], m.x[k+1]-m.x[k], float64(n-1))
+			expected += r.at(k) * m.doom[r.born][k]
 		}
 	}
 	base = old - oldLeft
@@ -202,7 +197,7 @@ func (m *matrix) judge(age int) judgement {
 	j.p = max(poissonTail(j.freed, expected), fading)
 	switch {
 	case total-base < keep*j.mature:
-		return reject("old nodes are freed as new ones come: of %s older than %s %s were freed", nodes(j.mature), listings(age), number(j.freed+base))
+		return reject("old nodes are freed as new ones come: %s stay and %s %s freed", number(j.mature), number(j.freed+base), were(j.freed+base))
 	}
 	var arrived, replaced float64
 	since := sort.Search(n-1, func(c int) bool { return m.x[c] >= float64(n-1)*2/3 })
@@ -256,19 +251,6 @@ func (m *matrix) judge(age int) judgement {
 }
 
 const keep = .6
-
-// doom is the probability that a node of some age that is no leak dies within
-// a time, all in intervals. A soak should take three times as long as anything
-// legitimate lives: nodes that live a third of it on average die at that rate.
-// The lifetimes with the heaviest tails that still have a mean die at a rate
-// of one by their age; so past that third, which is where the two rates meet,
-// nodes may die that slowly.
-func doom(age, within, whole float64) float64 {
-	rate := min(perSoak/whole, 1/(age+within/2))
-	return 1 - math.Exp(-rate*within)
-}
-
-const perSoak = 3
 
 // pattern says why the births of the nodes that stay, by column, are not those
 // of a leak, or else how likely births that fade would look like that.
@@ -362,7 +344,7 @@ func (m *matrix) transient(age int, mature, left float64) string {
 		return "too few new nodes stay to tell anything: " + number(left)
 	}
 	if mature > 0 {
-		return fmt.Sprintf("all %s older than %s were freed", nodes(mature), listings(age))
+		return fmt.Sprintf("%s got older than %s, and all were freed", nodes(mature), listings(age))
 	}
 	recent := false
 	for i := range m.rows {
@@ -425,6 +407,13 @@ func nodes(x float64) string {
 		return "1 node"
 	}
 	return number(x) + " nodes"
+}
+
+func were(x float64) string {
+	if math.Round(x) == 1 {
+		return "was"
+	}
+	return "were"
 }
 
 func listings(n int) string {

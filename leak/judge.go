@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // falseShare is the share of the confirmed sites that may be false.
@@ -71,18 +70,17 @@ func (j *judgement) conclude(site *Site, proven bool) {
 	case j.p <= .05:
 		site.Verdict = Suspect
 	}
-	left := j.mature - j.freed
 	switch {
 	case site.Verdict == Stable && j.freed > 0:
-		site.Reason = fmt.Sprintf("nodes older than %s are still freed now and then: %s of %s", listings(j.age), number(j.freed), number(j.mature))
+		site.Reason = fmt.Sprintf("nodes are still freed now and then: %s of the %s", number(j.freed), j.old())
 		return
 	case site.Verdict == Stable:
-		site.Reason = fmt.Sprintf("only %s outlived %s: too few to tell a leak from chance", nodes(left), listings(j.age))
+		site.Reason = fmt.Sprintf("too few nodes stay to tell a leak from chance: the %s", j.old())
 		return
 	case j.freed == 0:
-		site.Reason = fmt.Sprintf("new nodes keep coming, and none of the %s older than %s was ever freed", nodes(j.mature), listings(j.age))
+		site.Reason = fmt.Sprintf("new nodes keep coming, and none of the %s was ever freed", j.old())
 	default:
-		site.Reason = fmt.Sprintf("new nodes keep coming, and of %s older than %s only %s were ever freed", nodes(j.mature), listings(j.age), number(j.freed))
+		site.Reason = fmt.Sprintf("new nodes keep coming, and of the %s only %s %s ever freed", j.old(), number(j.freed), were(j.freed))
 	}
 	if site.Verdict == Suspect {
 		site.Reason += "; too few to exclude chance"
@@ -92,6 +90,14 @@ func (j *judgement) conclude(site *Site, proven bool) {
 		site.LeakedBytes = j.leakedBytes
 	}
 	site.rate = j.perInterval
+}
+
+// old names the mature nodes.
+func (j *judgement) old() string {
+	if j.age == 0 {
+		return nodes(j.mature) + " born since the first listing"
+	}
+	return nodes(j.mature) + " older than " + listings(j.age)
 }
 
 // unjudged is about a site in runs that are too short.
@@ -164,10 +170,7 @@ func (p *population) judge(t *track, skipped int) judgement {
 	if len(p.columns) < minColumns {
 		return judgement{}
 	}
-	m := p.matrix(t)
-	for i := range m.number {
-		m.number[i] += skipped
-	}
+	m := p.matrix(t, skipped)
 	j := generation(m)
 	j.run, j.from, j.to = p.run, p.columns[0].number, p.columns[m.n-1].number
 	if end := m.n - 1 - j.age; j.candidate && end > 0 {
@@ -181,61 +184,4 @@ func (p *population) judge(t *track, skipped int) judgement {
 		j.perInterval = float64(j.leaked) / m.x[end]
 	}
 	return j
-}
-
-// matrix lays out what the site's nodes did.
-func (p *population) matrix(t *track) *matrix {
-	m := &matrix{n: len(p.columns), x: p.positions(), number: make([]int, len(p.columns))}
-	for i, c := range p.columns {
-		m.number[i] = c.number
-	}
-	m.rows = make([]row, len(t.cohorts))
-	for i, c := range t.cohorts {
-		alive := make([]int, m.n-c.born)
-		k, now := 0, 0
-		for j := range alive {
-			for k < len(c.steps) && c.steps[k].column <= c.born+j {
-				now = c.steps[k].alive
-				k++
-			}
-			alive[j] = now
-		}
-		m.rows[i] = row{c.born, alive}
-	}
-	return m
-}
-
-// positions returns when the columns were taken, from 0 to their number less
-// one: by time, by ticks or else by the numbers of the listings.
-func (p *population) positions() []float64 {
-	n := len(p.columns)
-	x := make([]float64, n)
-	for _, clock := range []func(a, b column) (float64, bool){
-		func(a, b column) (float64, bool) { d, ok := between(a, b); return float64(d), ok },
-		func(a, b column) (float64, bool) { return float64(b.number - a.number), true },
-	} {
-		whole, ok := clock(p.columns[0], p.columns[n-1])
-		for i := 1; ok && i < n; i++ {
-			var d float64
-			if d, ok = clock(p.columns[0], p.columns[i]); ok {
-				x[i] = d / whole * float64(n-1)
-				ok = x[i] > x[i-1]
-			}
-		}
-		if ok {
-			break
-		}
-	}
-	return x
-}
-
-// between returns the time from one column to another, if the source tells.
-func between(a, b column) (time.Duration, bool) {
-	switch {
-	case !a.time.IsZero() && !b.time.IsZero():
-		return b.time.Sub(a.time), b.time.After(a.time)
-	case a.hz != 0 && a.hz == b.hz && b.tick > a.tick:
-		return time.Duration(float64(b.tick-a.tick) / float64(a.hz) * float64(time.Second)), true
-	}
-	return 0, false
 }

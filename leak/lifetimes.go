@@ -24,6 +24,9 @@ type population struct {
 	nodes   []liveNode
 	spare   []liveNode
 	tracks  []*track // the sites with nodes in this run
+
+	calendar *calendar // nil: to be made
+	cells    []int     // scratch
 }
 
 // A column is a complete listing that took part.
@@ -94,6 +97,7 @@ func (p *population) begin(number int, s *heap.Snapshot) {
 		p.columns = append(p.columns, c)
 	}
 	p.seen++
+	p.calendar = nil
 	p.spare = p.spare[:0]
 }
 

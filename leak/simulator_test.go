@@ -149,7 +149,7 @@ func prototype(s *Series) map[int]bool {
 		if t.population == nil || len(t.population.columns) < minColumns {
 			continue
 		}
-		j := prototypeRules(t.population.matrix(t))
+		j := prototypeRules(t.population.matrix(t, 0))
 		ok[site] = j.ok
 		p[len(p)-1] = j.p
 	}

@@ -1,0 +1,157 @@
+package leak
+
+import (
+	"math"
+	"slices"
+	"time"
+)
+
+// A calendar says when the columns of a run were taken.
+type calendar struct {
+	n int // columns
+	// x is when each column was taken, in mean intervals from the first: from
+	// 0 to n-1.
+	x []float64
+	// number is the listing of a column, as reports count.
+	number []int
+	// doom is the probability that a node that appeared in one column and is
+	// there in another dies before the next one, if it is no leak: doom[j][k]
+	// for j <= k < n-1.
+	doom [][]float64
+}
+
+// perSoak is how many lives a soak should take at least: it takes three times
+// as long as anything that is no leak usually lives.
+const perSoak = 3
+
+// date makes the calendar of a run.
+func (p *population) date(skipped int) *calendar {
+	if p.calendar != nil {
+		return p.calendar
+	}
+	c := &calendar{n: len(p.columns), x: p.positions()}
+	p.calendar = c
+	for _, column := range p.columns {
+		c.number = append(c.number, column.number+skipped)
+	}
+	// A node that lives a third of the soak on average dies at that rate.
+	// Lifetimes with tails so heavy that they hardly have a mean end at a rate
+	// of one by their age; past a third of the soak that is even less.
+	c.doom = make([][]float64, c.n)
+	for j := range c.doom {
+		c.doom[j] = make([]float64, c.n)
+		for k := j; k+1 < c.n; k++ {
+			within := c.x[k+1] - c.x[k]
+			rate := min(perSoak/float64(c.n-1), 1/(c.x[k]-c.x[j]+within/2))
+			c.doom[j][k] = -math.Expm1(-rate * within)
+		}
+	}
+	return c
+}
+
+// matrix lays out what the site's nodes did. It is good until the next one.
+func (p *population) matrix(t *track, skipped int) *matrix {
+	m := &matrix{calendar: p.date(skipped), rows: make([]row, len(t.cohorts))}
+	cells := 0
+	for _, c := range t.cohorts {
+		cells += m.n - c.born
+	}
+	p.cells = slices.Grow(p.cells[:0], cells)[:cells]
+	rest := p.cells
+	for i, c := range t.cohorts {
+		alive := rest[:m.n-c.born]
+		rest = rest[len(alive):]
+		k, now := 0, 0
+		for j := range alive {
+			for k < len(c.steps) && c.steps[k].column <= c.born+j {
+				now = c.steps[k].alive
+				k++
+			}
+			alive[j] = now
+		}
+		m.rows[i] = row{c.born, alive}
+	}
+	return m
+}
+
+// positions returns when the columns were taken: by time, by ticks or else by
+// the numbers of the listings. A step in which much less happened than in the
+// others is made that much shorter, so that two listings in a row, or a device
+// that idles, do not make a leak look as if it had stopped.
+func (p *population) positions() []float64 {
+	n := len(p.columns)
+	steps := p.steps()
+	came := p.turnover()
+	rates := make([]float64, n-1)
+	for i := range rates {
+		rates[i] = came[i+1] / steps[i]
+	}
+	sorted := slices.Sorted(slices.Values(rates))
+	usual := sorted[len(sorted)/2]
+	sum := 0.0
+	for i := range steps {
+		if expected := usual * steps[i]; rates[i] < usual/2 && poissonTail(came[i+1], expected) < .01 {
+			steps[i] *= max(.02, rates[i]/usual)
+		}
+		sum += steps[i]
+	}
+	x := make([]float64, n)
+	for i, s := range steps {
+		x[i+1] = x[i] + s*float64(n-1)/sum
+	}
+	return x
+}
+
+// steps returns the time from each column to the next, in any unit.
+func (p *population) steps() []float64 {
+	steps := make([]float64, len(p.columns)-1)
+	timed := true
+	for i := range steps {
+		d, ok := between(p.columns[i], p.columns[i+1])
+		steps[i] = float64(d)
+		timed = timed && ok && d > 0
+	}
+	if !timed {
+		for i := range steps {
+			steps[i] = float64(p.columns[i+1].number - p.columns[i].number)
+		}
+	}
+	return steps
+}
+
+// turnover returns how many nodes appeared in each column at the sites that
+// free what they allocate. How busy the device was shows best there: leaks,
+// caches and start-up have a course of their own.
+func (p *population) turnover() []float64 {
+	came := make([]float64, len(p.columns))
+	for _, t := range p.tracks {
+		born, left := 0, 0
+		for _, c := range t.cohorts {
+			if c.born > 0 {
+				born += c.at(c.born)
+				left += c.alive
+			}
+		}
+		if born < 4 || left*2 > born {
+			continue
+		}
+		// A burst at one site does not make a busy time.
+		for _, c := range t.cohorts {
+			if c.born > 0 {
+				came[c.born] += min(float64(c.at(c.born)), 3*float64(born)/float64(len(came)-1))
+			}
+		}
+	}
+	return came
+}
+
+// between returns the time from one column to another, if the source tells.
+func between(a, b column) (time.Duration, bool) {
+	switch {
+	case !a.time.IsZero() && !b.time.IsZero():
+		return b.time.Sub(a.time), b.time.After(a.time)
+	case a.hz != 0 && a.hz == b.hz && b.tick > a.tick:
+		return time.Duration(float64(b.tick-a.tick) / float64(a.hz) * float64(time.Second)), true
+	}
+	return 0, false
+}
