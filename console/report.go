@@ -15,6 +15,9 @@ const (
 	// a report that is not complete, maxAfter behind one that seems complete.
 	maxForeign = 200
 	maxAfter   = 8
+
+	logEnds        = "the log ends"
+	deviceRestarts = "the device restarts"
 )
 
 // liteosReports reads what LiteOS 5.0 prints when it finds its heap damaged or
@@ -43,6 +46,7 @@ type liteosReports struct {
 	last   int // number of the last of them
 	began  int // restarts before it
 	others int // lines of other output since
+	ended  bool
 }
 
 // A deviceReport is a report that is being read.
@@ -98,12 +102,13 @@ func (r *liteosReports) count(l *reportLine) {
 
 // other looks at a line that does not belong to the open report.
 func (r *liteosReports) other(text []byte) {
+	_, stops := r.open.(*checkReport) // the device: no prompt comes after it
 	switch {
 	case liteosBooting(text):
-		r.close("the device restarted")
+		r.close(deviceRestarts)
 		r.layout = nil
 	case skipSpace(text, 0) == len(text):
-	case liteosPrompt(text) && r.open.complete():
+	case liteosPrompt(text) && !stops && r.open.complete():
 		r.close("")
 	default:
 		r.others++
@@ -113,7 +118,10 @@ func (r *liteosReports) other(text []byte) {
 	}
 }
 
-func (r *liteosReports) end() { r.close("the log ends") }
+func (r *liteosReports) end() {
+	r.ended = true
+	r.close(logEnds)
+}
 
 // close finishes the open report.
 func (r *liteosReports) close(why string) {

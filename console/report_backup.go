@@ -231,6 +231,11 @@ func (b *backupReport) header(h ctlHeader, l *reportLine) {
 // bad node it found by that node's wrong size: further bad ones mean nothing.
 func (b *backupReport) list(h ctlHeader, l *reportLine) {
 	if !h.whole() {
+		// The line is garbled; but what the device thought of it can be there.
+		if h.fields >= 3 && h.sum != h.recomputed && !b.listBad {
+			b.add(&badNode{line: l.number, function: "LOS_MemBadNodeShow", kind: heap.HeaderDamaged, header: h, list: true})
+			b.listBad = true
+		}
 		return
 	}
 	laundered := h.good() && !h.magic()
@@ -243,7 +248,9 @@ func (b *backupReport) list(h ctlHeader, l *reportLine) {
 			header: h, list: true, laundered: laundered,
 		})
 	}
-	b.listed, b.listBad = h, !h.good()
+	if b.listed, b.listBad = h, !h.good(); !b.listBad {
+		b.r.lines-- // a list can be as long as the heap has nodes
+	}
 }
 
 // endDetails decides which damaged header the details just read belong to: the
@@ -341,7 +348,7 @@ func (b *backupReport) finish(cut string) {
 	}
 	for i, n := range b.bads {
 		f := n.finding(b.r)
-		if n.missing() != "" {
+		if n.missing() != "" && (!n.bare() || cut == logEnds || cut == deviceRestarts) {
 			f.Partial = sentences(cutText(cut), f.Partial)
 		}
 		if b.more > 0 && i == len(b.bads)-1 {
@@ -352,6 +359,13 @@ func (b *backupReport) finish(cut string) {
 		}
 		b.r.emit(f)
 	}
+}
+
+// bare reports whether nothing follows the damaged header. That is all there is
+// where the device finds no way to the node in front.
+func (n *badNode) bare() bool {
+	return n.kind == heap.HeaderDamaged && n.header.whole() && n.function != "" && n.backup == nil &&
+		n.previous == nil && !n.list && !n.next && !n.end && !n.laundered
 }
 
 // missing says which parts the report of a node lacks.
@@ -366,6 +380,9 @@ func (n *badNode) missing() string {
 	case !n.header.whole():
 		parts = append(parts, "the rest of the damaged header")
 	}
+	if n.bare() {
+		return "neither the backup nor the node in front is shown: the device found none, or the text was lost"
+	}
 	if n.backup != nil && !n.backup.whole() {
 		parts = append(parts, "the rest of the backup")
 	}
@@ -377,11 +394,27 @@ func (n *badNode) missing() string {
 			parts = append(parts, "the node in front")
 		}
 	case n.backup == nil:
-		parts = append(parts, "the backup (the device may have found none)")
+		parts = append(parts, "the backup")
 	case front:
 		parts = append(parts, "the node in front")
 	}
+	if n.previous != nil {
+		parts = append(parts, n.previous.missing())
+	}
 	return missingText(parts...)
+}
+
+// missing says which part the details of a node lack.
+func (d *details) missing() string {
+	switch {
+	case !d.header.whole():
+		return "the rest of the header of the node in front"
+	case !d.hasAddr:
+		return "the address of the node in front"
+	case d.header.used() && d.task == "" && d.gone == "":
+		return "who allocated the node in front"
+	}
+	return ""
 }
 
 // finding returns what is known about a damaged node.

@@ -221,7 +221,7 @@ func (c *checkReport) hexDump(text []byte) bool {
 }
 
 func (c *checkReport) complete() bool {
-	return c.node != 0 && (c.task != "" || c.taskGone != "" || c.prevFree || c.hasPrev && len(c.trace.lrs) > 0)
+	return c.node != 0 && c.hasPrev && len(c.trace.lrs) > 0
 }
 
 // geometry finds out how the nodes are laid out: the magic of the used node in
@@ -276,12 +276,13 @@ func (c *checkReport) finish(cut string) {
 		{len(c.broken) == 0, "the damaged head"},
 		{c.node == 0, "the damaged node"},
 		{!c.hasPrev, "the node in front of it"},
+		{len(c.trace.lrs) == 0, "where the device stopped"},
 	} {
 		if p.absent {
 			parts = append(parts, p.what)
 		}
 	}
-	f.Partial = sentences(cutText(cut), missingText(parts...), left(c.more, "line")+"")
+	f.Partial = sentences(cutText(cut), missingText(parts...), left(c.more, "line"))
 	c.trace.put(f)
 	c.r.emit(f)
 }

@@ -71,3 +71,84 @@ func TestReportsGolden(t *testing.T) {
 		}
 	}
 }
+
+// withReports are the real logs that hold reports, and how many.
+var withReports = map[string]int{
+	"double_free_merged.log": 1, "ic_ovf_hdr41_memcheck.log": 1, "leakic_ovf28_memcheck.log": 1, "ovf_hdr41_freeB.log": 1,
+	"ovf_hdrFF_freeB.log": 1, "ovf_into_free_then_alloc.log": 1, "wild_mid.log": 1, "wild_stack.log": 1,
+	"badnode_clean.log": 0, "leak-series.log": 0, "memused_zero_hang.log": 0, "ovf_small16_free.log": 0,
+}
+
+// A log that ends anywhere gives nothing, or all, or something that says it is
+// partial. Only the backtrace of a panic can end without notice: it has no end.
+func TestReportsCut(t *testing.T) {
+	for name, n := range withReports {
+		log := testdata(t, name)
+		full := reports(name, log)
+		if len(full) != n {
+			t.Fatalf("%s: %d findings", name, len(full))
+		}
+		if n == 0 {
+			continue
+		}
+		lines := bytes.SplitAfter(log, []byte("\n"))
+		for k := range lines {
+			got := reports(name, bytes.Join(lines[:k], nil))
+			if len(got) > 1 {
+				t.Fatalf("%s, %d lines: %d findings", name, k, len(got))
+			}
+			for _, f := range got {
+				f, want := *f, *full[0]
+				if f.Op == "check" && f.Partial == "" && len(f.Stack) > 0 {
+					f.Stack, f.Frames, want.Stack, want.Frames = nil, nil, nil, nil
+				}
+				if d := cmp.Diff(want, f); d != "" && f.Partial == "" {
+					t.Errorf("%s, %d lines: not said to be partial (-whole +got):\n%s", name, k, d)
+				}
+			}
+		}
+		for k := 0; k < min(len(log), 8000); k += 13 { // in the middle of a line
+			reports(name, log[len(log)-k:])
+			for _, f := range reports(name, log[:len(log)-k]) {
+				if f.Node != full[0].Node && f.Node != 0 && f.Partial == "" {
+					t.Errorf("%s without %d bytes: node %s", name, k, f.Node)
+				}
+			}
+		}
+	}
+}
+
+// What stands around the lines of a report changes nothing but line numbers.
+func TestReportsAround(t *testing.T) {
+	for name := range withReports {
+		log := testdata(t, name)
+		want := reports(name, log)
+		for _, f := range want {
+			f.Source = ""
+		}
+		for what, change := range map[string]func(line string) string{
+			"LF":          func(l string) string { return strings.TrimSuffix(l, "\r") },
+			"CRLF":        func(l string) string { return strings.TrimSuffix(l, "\r") + "\r" },
+			"time stamp":  func(l string) string { return "[2026-11-22 10:00:00.123] " + l },
+			"ticks":       func(l string) string { return "  1234.567| " + l },
+			"other tasks": func(l string) string { return l + "\ngt: tick 12 of 0x2b94c\r\n[net] up 0x10: 3" },
+			"blank lines": func(l string) string { return l + "\n\r" },
+			"a prompt":    func(l string) string { return l + "\nHuawei LiteOS # \r" },
+		} {
+			if what == "a prompt" && name == "ovf_hdr41_freeB.log" {
+				continue // the same restoration twice, which the prompt makes two
+			}
+			var changed strings.Builder
+			for line := range strings.SplitSeq(string(log), "\n") {
+				changed.WriteString(change(line) + "\n")
+			}
+			got := reports(name, []byte(changed.String()))
+			for _, f := range got {
+				f.Source = ""
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%s with %s (-want +got):\n%s", name, what, d)
+			}
+		}
+	}
+}

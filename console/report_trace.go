@@ -137,7 +137,7 @@ func (t *reportTrace) put(f *heap.Finding) {
 		f.Task = t.task
 	}
 	if t.excType != "" {
-		f.Detail = sentences(f.Detail, "the device stopped: "+t.excType)
+		f.Detail = sentences(f.Detail, "the device stopped with an exception: "+t.excType)
 	}
 	var lrs, fps []heap.Addr
 	if t.pc != 0 {

@@ -97,7 +97,7 @@ func (w *wildReport) finish(cut string) {
 		if d < 0 {
 			d, where = -d, "in front of"
 		}
-		f.Detail = fmt.Sprintf("it points %d bytes %s the payload of node %s", d, where, w.node)
+		f.Detail = fmt.Sprintf("it points %d bytes %s the start of the payload of node %s", d, where, w.node)
 	}
 	f.Partial = sentences(cutText(cut), w.missing())
 	w.trace.put(f)
@@ -146,7 +146,8 @@ func (g *gapReport) line(l *reportLine) bool {
 	return true
 }
 
-func (g *gapReport) complete() bool { return g.read }
+// complete: more follows an illegal gap on devices that keep backups.
+func (g *gapReport) complete() bool { return g.read && !(g.illegal && g.r.ended) }
 
 func (g *gapReport) detail() string {
 	return fmt.Sprintf("the word in front of the pointer given is %#x, which no allocation leaves there", g.word)
