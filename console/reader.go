@@ -54,6 +54,13 @@ type Reader struct {
 	// is a restart, too. To be set before reading.
 	After int
 
+	// EveryTicks is how many ticks of the device shall be between the
+	// snapshots that are rebuilt from an event stream, each the live set at
+	// the end of a tick; 0: as many events as there are live nodes, at least
+	// 1024. There is one more at the end of each recording, and in front of
+	// each mark. To be set before reading.
+	EveryTicks uint64
+
 	name    string
 	lines   lineReader
 	head    []byte // first bytes of the log, to say what it is if no listing is found
@@ -69,11 +76,12 @@ type Reader struct {
 	listMarks []string    // of the current listing, for its further pools
 
 	// What the log says about the device besides.
-	clock clock
-	tasks taskTable
-	told  poolTable
-	shell []byte // the prompt in front of the command memused seen last
-	echo  int    // the line of that command
+	clock   clock
+	tasks   taskTable
+	told    poolTable
+	records records
+	shell   []byte // the prompt in front of the command memused seen last
+	echo    int    // the line of that command
 
 	pool     string // announced for the next listing
 	poolLine int
@@ -130,6 +138,10 @@ func NewReader(r io.Reader, name string) *Reader {
 	reader := &Reader{name: name, lines: newLineReader(r), titles: make([]title, len(dialects))}
 	reports := newLiteosReports(name, reader.emit)
 	reports.boot = &reader.boot
+	reader.records = records{
+		name: name, emit: reader.emit, deliver: reader.record, owners: reader.tasks.owners,
+		reboot: func() { reader.boot++ },
+	}
 	reader.observers = []observer{reports, &espidfReports{name: name, emit: reader.emit, boot: &reader.boot}}
 	return reader
 }
@@ -297,6 +309,7 @@ func (r *Reader) Notes() []string {
 	if r.strays > 0 && r.listed > 0 {
 		notes = append(notes, fmt.Sprintf("%s:%d: %s outside every listing ignored: the start of a listing is missing", r.name, r.strayAt, plain.Plural(r.strays, "row")))
 	}
+	notes = append(notes, r.records.notes()...)
 	if r.lines.long > 0 {
 		notes = append(notes, fmt.Sprintf("%s: %s longer than %d bytes; only the beginning was looked at", r.name, plain.Plural(r.lines.long, "line"), maxLine))
 	}
@@ -331,12 +344,15 @@ func (r *Reader) line(line []byte, terminated bool) {
 		r.booting(boot)
 	}
 	r.aside(line, texts)
-	for _, m := range r.Marks {
-		if !slices.Contains(r.marks, m) && bytes.Contains(line, []byte(m)) {
-			r.marks = append(r.marks, m)
-		}
-	}
+	r.mark(line)
 	mine := false
+	if texts&recordText != 0 || len(r.records.carry) > 0 {
+		r.records.every = r.EveryTicks
+		mine = r.records.line(line, r.lines.line)
+	}
+	if texts&switchText != 0 {
+		r.records.command(line)
+	}
 	for _, o := range r.observers {
 		mine = o.line(line, r.lines.line) || mine
 	}
@@ -345,6 +361,16 @@ func (r *Reader) line(line []byte, terminated bool) {
 	}
 	if r.open == nil || !r.inside(r.open, line, texts, mine) {
 		r.outside(line, texts)
+	}
+}
+
+// mark notes the marks in a line. Each asks for the live set at that moment.
+func (r *Reader) mark(line []byte) {
+	for _, m := range r.Marks {
+		if !slices.Contains(r.marks, m) && bytes.Contains(line, []byte(m)) {
+			r.marks = append(r.marks, m)
+			r.records.mark()
+		}
 	}
 }
 
@@ -452,7 +478,8 @@ func (r *Reader) booting(texts uint64) {
 		r.bootTexts |= texts
 		return
 	}
-	if r.bootTexts != 0 || r.boot > 0 || r.After+r.listed > 0 || r.stats.Findings > 0 {
+	r.records.restart()
+	if r.bootTexts != 0 || r.boot > 0 || r.stats.Snapshots > 0 || r.After+r.listed > 0 || r.stats.Findings > 0 {
 		r.boot++
 	}
 	r.bootTexts = texts
@@ -554,6 +581,14 @@ func (r *Reader) close(cut string) {
 	r.deliver(s, l.stamp)
 }
 
+// record takes in a snapshot that was rebuilt from an event stream.
+func (r *Reader) record(s *heap.Snapshot) {
+	s.Source = fmt.Sprintf("%s:%d", r.name, r.lines.line)
+	s.Boot, s.Marks, r.marks = r.boot, r.marks, nil
+	r.bootTexts = 0
+	r.deliver(s, r.clock.now)
+}
+
 // deliver completes a snapshot with what else the log says and queues it.
 func (r *Reader) deliver(s *heap.Snapshot, at stamp) {
 	s.Time = at.wall
@@ -584,6 +619,7 @@ func (r *Reader) end(err error) {
 	default:
 		r.close("the log ends before the blank line or prompt that ends a listing")
 	}
+	r.records.end()
 	for _, o := range r.observers {
 		o.end()
 	}

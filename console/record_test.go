@@ -1,0 +1,493 @@
+package console
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// A recorder prints an event stream as a device does.
+type recorder struct {
+	bytes.Buffer
+	shifted bool // the version that prints the action of the event before
+	tables  [3]map[string]int
+	slot    int
+	action  int // stored in the slot of the next event, if shifted
+	tick    uint64
+	task    int
+	serial  uint64
+	live    map[uint64]heap.Node
+}
+
+func newRecorder(shifted bool) *recorder {
+	r := &recorder{shifted: shifted, live: map[uint64]heap.Node{}}
+	r.boot()
+	return r
+}
+
+// boot begins as the device does: with entries that balance its trees.
+func (r *recorder) boot() {
+	r.tables = [3]map[string]int{{}, {}, {}}
+	r.slot, r.action, r.tick = 0, 0, 0
+	clear(r.live)
+	r.id(0, "568c00")
+	for _, size := range []string{"616", "136", "1708", "1580"} {
+		r.id(1, size)
+	}
+	r.id(2, "2174421744"+"21744")
+}
+
+func base64(v, width int) string {
+	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ~!"
+	s := make([]byte, width)
+	for i := width - 1; i >= 0; i-- {
+		s[i] = digits[v&63]
+		v >>= 6
+	}
+	return string(s)
+}
+
+// id returns the number of an entry, printing it if it is new.
+func (r *recorder) id(table int, text string) int {
+	n, ok := r.tables[table][text]
+	if !ok {
+		n = len(r.tables[table])
+		r.tables[table][text] = n
+		delimiter := []string{"~^", "*^", "$^"}[table]
+		fmt.Fprintf(r, "%s%s%s^%c\n", delimiter, base64(n, []int{3, 2, 2}[table]), text, delimiter[0])
+	}
+	return n
+}
+
+func (r *recorder) event(action int, addr, size uint64, stack heap.Stack) {
+	text := ""
+	for i := range 3 {
+		lr := heap.Addr(0)
+		if i < len(stack) {
+			lr = stack[i]
+		}
+		text += fmt.Sprintf("%x", uint64(lr))
+	}
+	a, z, l := r.id(0, fmt.Sprintf("%x", addr)), r.id(1, fmt.Sprint(size)), r.id(2, text)
+	if r.shifted {
+		action, r.action = r.action, action
+	}
+	r.serial++
+	r.WriteString("~!" + base64(r.slot, 2) + base64(a, 3) + base64(z, 2) + base64(action, 4) + base64(r.task, 2) +
+		base64(int(r.tick%recordTick), 6) + base64(l, 2) + "!~\n")
+	r.slot = (r.slot + 1) % recordSlots
+}
+
+func (r *recorder) alloc(addr, size uint64, stack heap.Stack) {
+	r.event(allocAction, addr, size, stack)
+	r.live[addr] = heap.Node{
+		Addr: heap.Addr(addr), Payload: heap.Addr(addr), Size: size, Owner: heap.Owner(r.task), Birth: r.tick, Serial: r.serial, Stack: stack,
+	}
+}
+
+func (r *recorder) free(addr uint64, stack heap.Stack) {
+	r.event(freeAction, addr, r.live[addr].Size, stack)
+	delete(r.live, addr)
+}
+
+// nodes returns the live set as a snapshot shows it.
+func (r *recorder) nodes() []heap.Node {
+	nodes := slices.AppendSeq([]heap.Node{}, maps.Values(r.live))
+	slices.SortFunc(nodes, func(a, b heap.Node) int { return compare(a.Addr, b.Addr) })
+	return nodes
+}
+
+// churn runs a program that allocates and frees.
+func (r *recorder) churn(rng *rand.Rand, steps int, at func()) {
+	for range steps {
+		r.tick += uint64(1 + rng.IntN(3))
+		r.task = rng.IntN(8)
+		stack := heap.Stack{0x11ea0 + heap.Addr(rng.IntN(10))*52, 0x21744, 0x113dc}
+		addrs := slices.Sorted(maps.Keys(r.live))
+		if len(addrs) > 0 && rng.IntN(5) < 2 {
+			r.free(addrs[rng.IntN(len(addrs))], stack)
+		} else {
+			addr := uint64(0x60000 + 16*rng.IntN(4000))
+			if _, used := r.live[addr]; used {
+				continue
+			}
+			r.alloc(addr, uint64(4*(1+rng.IntN(50))), stack)
+		}
+		at()
+	}
+}
+
+// Whatever a program does, the live set is right after every event, in both
+// versions of the recorder.
+func TestRecordModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		dev := newRecorder(rapid.Bool().Draw(t, "shifted"))
+		dev.tick = rapid.SampledFrom([]uint64{0, 1 << 20, recordTick - 40}).Draw(t, "first tick")
+		type moment struct {
+			tick  uint64
+			nodes []heap.Node
+		}
+		var want []moment
+		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
+		steps := rapid.IntRange(80, 500).Draw(t, "steps")
+		dev.churn(rng, steps, func() { want = append(want, moment{dev.tick, dev.nodes()}) })
+
+		r := NewReader(&dev.Buffer, "x.log")
+		r.EveryTicks = 1
+		var got []moment
+		for s, err := range r.Snapshots() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Partial != "" {
+				t.Fatalf("%s is partial: %s", s.Label, s.Partial)
+			}
+			got = append(got, moment{s.Tick, s.Nodes})
+		}
+		if len(got) != len(want) {
+			t.Fatalf("%d snapshots of %d moments; notes %v", len(got), len(want), r.Notes())
+		}
+		for i := range want {
+			if d := cmp.Diff(want[i].nodes, got[i].nodes); d != "" || want[i].tick != got[i].tick {
+				t.Fatalf("moment %d of %d, tick %d and %d:\n%s", i, len(want), want[i].tick, got[i].tick, d)
+			}
+		}
+		if notes := r.Notes(); len(notes) > 0 {
+			t.Fatal(notes)
+		}
+	})
+}
+
+// Snapshots come often enough to rank by, and seldom enough to be cheap.
+func TestRecordSnapshots(t *testing.T) {
+	dev := newRecorder(false)
+	dev.WriteString("Huawei LiteOS # memshowenable\n")
+	rng := rand.New(rand.NewPCG(1, 1))
+	dev.churn(rng, 5000, func() {})
+	dev.WriteString("Huawei LiteOS # memshowdisable\n")
+	r, snaps, err := read(t, dev.String())
+	if err != nil || len(r.Notes()) > 0 {
+		t.Fatal(err, r.Notes())
+	}
+	if len(snaps) < 4 || len(snaps) > 5 {
+		t.Errorf("%d snapshots", len(snaps))
+	}
+	for i, s := range snaps {
+		if s.Label != fmt.Sprintf("record %d", i+1) || s.Partial != "" || s.Boot != 0 {
+			t.Errorf("%s: %s", s.Label, s.Partial)
+		}
+	}
+	last := snaps[len(snaps)-1]
+	if d := cmp.Diff(dev.nodes(), last.Nodes); d != "" || last.Tick != dev.tick {
+		t.Errorf("last, tick %d: %s", last.Tick, d)
+	}
+}
+
+// script prints a recording of some events that the cases share.
+func script(shifted bool) *recorder {
+	dev := newRecorder(shifted)
+	chain := func(i int) heap.Stack { return heap.Stack{0x11ea0 + heap.Addr(i)*4, 0x21744, 0x113dc} }
+	for i := range 31 {
+		dev.tick = uint64(100 + i)
+		dev.task = 3
+		dev.alloc(uint64(0x60000+64*i), uint64(40+i), chain(i))
+		if i%3 == 2 {
+			dev.free(uint64(0x60000+64*i-64), chain(100))
+		}
+	}
+	return dev
+}
+
+func TestRecordTolerance(t *testing.T) {
+	clean := script(false).String()
+	lines := strings.SplitAfter(strings.TrimSuffix(clean, "\n"), "\n")
+	events := func(n int) int { // the index of the nth event
+		for i, l := range lines {
+			if strings.HasPrefix(l, "~!") {
+				if n--; n < 0 {
+					return i
+				}
+			}
+		}
+		return -1
+	}
+	change := func(i int, to string) string {
+		changed := slices.Clone(lines)
+		changed[i] = to
+		return strings.Join(changed, "")
+	}
+	event := events(4)
+	addr := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "~^00a") })
+	whole := script(false).nodes()
+	for _, c := range []struct {
+		name, log, partial string
+		notes              string
+		lost               int // nodes
+	}{
+		{name: "clean", log: clean},
+		{name: "CRLF", log: strings.ReplaceAll(clean, "\n", "\r\n")},
+		{name: "prefixes", log: "[2026-11-22 10:00:00] " + strings.ReplaceAll(clean, "\n", "\n[2026-11-22 10:00:00] ")},
+		{name: "escapes", log: strings.ReplaceAll(clean, "\n", "\x1b[0m\n")},
+		{name: "no line ends", log: strings.ReplaceAll(clean, "\n", "")},
+		{name: "other lines between", log: strings.ReplaceAll(clean, "\n", "\nwdt: ~! fed * 2 ~^\n")},
+		{name: "wrapped", log: strings.Join(chunks(strings.ReplaceAll(clean, "\n", ""), 17), "\n")},
+		{name: "other line in the middle", log: change(event, lines[event][:9]+"\nwdt: fed\n"+lines[event][9:])},
+		{
+			name: "event lost", log: change(event, ""), lost: 1,
+			partial: "1 event of the record missing so far", notes: "x.log: event stream: 1 event missing",
+		},
+		{
+			name: "digit of an event lost", log: change(event, lines[event][:7]+lines[event][8:]), lost: 1,
+			partial: "1 event of the record missing so far", notes: "x.log: event stream: 1 event missing",
+		},
+		{
+			name: "address lost", log: change(addr, ""), lost: 1,
+			partial: "1 node left out: the log lacks their addresses", notes: "x.log: event stream: 1 entry of the address table missing",
+		},
+		{
+			name: "overrun", log: change(event, lines[event]+"Rec:error:the printf speed is low,Rnd\n"),
+			partial: "the device could not print all events in time",
+			notes:   "x.log: event stream: 1 time the device could not print all events in time",
+		},
+		{name: "cut in an event", log: clean[:len(clean)-8], lost: 1, partial: "cut in the middle of an event or a table entry"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, snaps, err := read(t, c.log)
+			if err != nil || len(snaps) != 1 {
+				t.Fatal(len(snaps), err)
+			}
+			s := snaps[0]
+			if s.Partial != c.partial || strings.Join(r.Notes(), "\n") != c.notes {
+				t.Errorf("partial %q, notes %q", s.Partial, r.Notes())
+			}
+			missing := len(whole)
+			for _, n := range s.Nodes {
+				i := slices.IndexFunc(whole, func(w heap.Node) bool { return w.Addr == n.Addr })
+				if i < 0 || whole[i].Size != n.Size || !whole[i].Stack.Equal(n.Stack) || whole[i].Birth != n.Birth {
+					t.Errorf("node %+v", n)
+				}
+				missing--
+			}
+			if missing != c.lost {
+				t.Errorf("%d nodes missing", missing)
+			}
+			_, slow, _ := readFrom(t, iotest.OneByteReader(strings.NewReader(c.log)))
+			if d := cmp.Diff(renderAll(snaps), renderAll(slow)); d != "" {
+				t.Error("byte by byte:", d)
+			}
+		})
+	}
+}
+
+func chunks(s string, n int) []string {
+	var parts []string
+	for len(s) > n {
+		parts, s = append(parts, s[:n]), s[n:]
+	}
+	return append(parts, s)
+}
+
+func TestRecordRestart(t *testing.T) {
+	for _, c := range []struct{ name, boot string }{
+		{"boot text", "********Hello Huawei LiteOS********\n"},
+		{"silent", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dev := script(true)
+			before := dev.nodes()
+			dev.WriteString(c.boot)
+			dev.boot()
+			dev.alloc(0x70000, 24, heap.Stack{0x11ea0, 0x21744, 0x113dc})
+			_, snaps, err := read(t, dev.String())
+			if err != nil || len(snaps) != 2 {
+				t.Fatal(len(snaps), err)
+			}
+			if len(snaps[0].Nodes) != len(before) || snaps[0].Boot != 0 || snaps[0].Partial != "" {
+				t.Errorf("before: boot %d, %s", snaps[0].Boot, render(snaps[0]))
+			}
+			if len(snaps[1].Nodes) != 1 || snaps[1].Boot != 1 || snaps[1].Partial != "" {
+				t.Errorf("after: boot %d, %s", snaps[1].Boot, render(snaps[1]))
+			}
+		})
+	}
+}
+
+// Nodes freed while nobody recorded are still in the live set, which says so.
+func TestRecordSwitchedOff(t *testing.T) {
+	dev := script(false)
+	dev.WriteString("Huawei LiteOS # memshowdisable\nHuawei LiteOS # memshowenable\n")
+	dev.alloc(0x70000, 24, heap.Stack{0x11ea0, 0x21744, 0x113dc})
+	_, snaps, err := read(t, dev.String())
+	if err != nil || len(snaps) != 2 {
+		t.Fatal(len(snaps), err)
+	}
+	if want := "21 nodes from before recording was switched off may have been freed meanwhile"; snaps[1].Partial != want || snaps[0].Partial != "" {
+		t.Errorf("partial %q and %q", snaps[0].Partial, snaps[1].Partial)
+	}
+}
+
+func TestRecordMarks(t *testing.T) {
+	dev := script(false)
+	dev.WriteString("test begins\n")
+	begin := dev.nodes()
+	dev.tick++
+	dev.alloc(0x70000, 24, heap.Stack{0x11ea0, 0x21744, 0x113dc})
+	r := NewReader(&dev.Buffer, "x.log")
+	r.Marks = []string{"test begins"}
+	var snaps []*heap.Snapshot
+	for s, err := range r.Snapshots() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		snaps = append(snaps, s)
+	}
+	if len(snaps) != 2 || !slices.Equal(snaps[0].Marks, r.Marks) || snaps[1].Marks != nil {
+		t.Fatal(renderAll(snaps))
+	}
+	if d := cmp.Diff(begin, snaps[0].Nodes); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestRecordFailures(t *testing.T) {
+	dev := newRecorder(false)
+	site := heap.Stack{0x11ea0, 0x21744, 0x113dc}
+	dev.alloc(0x60000, 24, site)
+	dev.event(freeAction, 0x50000, 24, site) // allocated before
+	dev.event(allocAction, 0, 1<<20, site)   // failed
+	delete(dev.live, 0)
+	dev.event(allocAction, 0x60000, 48, site) // resized in place
+	r, snaps, err := read(t, dev.String())
+	if err != nil || len(snaps) != 1 || len(snaps[0].Nodes) != 1 || snaps[0].Nodes[0].Size != 48 {
+		t.Fatal(renderAll(snaps), err)
+	}
+	want := []string{
+		"x.log: event stream: 1 free of nodes whose allocation was not recorded",
+		"x.log: event stream: 1 event contradicting the live set: nodes resized in place, or lost events",
+		"x.log: event stream: 1 allocation failed",
+	}
+	if d := cmp.Diff(want, r.Notes()); d != "" {
+		t.Error(d)
+	}
+}
+
+// What the device refuses to free is a finding.
+func TestRecordInvalidFree(t *testing.T) {
+	alloc, free, bad := heap.Stack{0x11ea0, 0x21744, 0x113dc}, heap.Stack{0x11eb0, 0x21744, 0x113dc}, heap.Stack{0x11ec0, 0x21744, 0x113dc}
+	for _, c := range []struct {
+		pointer, node, expected heap.Addr
+		kind                    heap.Kind
+		first                   heap.Stack
+	}{
+		{0x60000, 0, 0, heap.DoubleFree, free},
+		{0x60048, 0x60040, 0x60040, heap.InsideNode, nil},
+		{0x60040, 0x60040, 0, heap.HeaderDamaged, nil},
+		{0x99990, 0, 0, heap.InsideFree, nil},
+		{0, 0, 0, heap.NilPointer, nil},
+	} {
+		for _, shifted := range []bool{false, true} {
+			dev := newRecorder(shifted)
+			dev.WriteString("Name TID Status\nnet_task 0x5 Ready\n\n")
+			dev.task = 5
+			dev.alloc(0x60000, 24, alloc)
+			dev.alloc(0x60040, 24, alloc)
+			dev.free(0x60000, free)
+			dev.event(invalidAction, uint64(c.pointer), 0, bad)
+			dev.alloc(0x60080, 24, alloc)
+			dev.free(0x60080, free)
+			dev.alloc(0x60080, 24, alloc)
+			var found []*heap.Finding
+			for f, err := range NewReader(&dev.Buffer, "x.log").Findings() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				found = append(found, f)
+			}
+			if len(found) != 1 {
+				t.Fatalf("%v: %d findings", c.kind, len(found))
+			}
+			f := found[0]
+			if f.Kind != c.kind || f.Pointer != c.pointer || f.Node != c.node || f.Expected != c.expected || f.Task != "net_task" ||
+				!f.Stack.Equal(bad) || !f.FirstFree.Equal(c.first) || !strings.HasPrefix(f.Source, "x.log:") {
+				t.Errorf("shifted %v, %v: %+v", shifted, c.kind, f)
+			}
+		}
+	}
+}
+
+// Three LRs run together: what can be read is read right, what cannot is left
+// out.
+func TestChains(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		low, high     heap.Addr
+		step          heap.Addr
+		doubtful, all int // at most so many of so many
+	}{
+		{"one width", 0x10000, 0x50000, 4, 0, 300},
+		{"32 bits", 0x80100000, 0x80400000, 4, 0, 300},
+		{"Thumb", 0x8000101, 0x80a0001, 2, 0, 300},
+		{"64 bits", 0x40080000, 0x40200000, 4, 0, 300},
+		{"two widths", 0xc000, 0x40000, 4, 10, 300},
+		{"small and two widths", 0xe00, 0x2000, 4, 10, 300},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			rng := rand.New(rand.NewPCG(1, 1))
+			lr := func() heap.Addr {
+				// A program has far fewer call sites than instructions.
+				return c.low + heap.Addr(rng.IntN(200))*(c.high-c.low)/200/c.step*c.step
+			}
+			var table chainTable
+			var want []heap.Stack
+			middle := (c.low + c.high) / 2
+			want = append(want, heap.Stack{middle, middle, middle})
+			for len(want) < c.all {
+				s := heap.Stack{lr(), lr(), lr()}
+				want = append(want, s[:3-min(rng.IntN(20), 3)%4%3])
+			}
+			for i, s := range want {
+				text := ""
+				for _, a := range s {
+					text += fmt.Sprintf("%x", uint64(a))
+				}
+				table.put(i, []byte(text+"000"[len(s):]))
+			}
+			table.split()
+			for i, s := range want {
+				if got := table.stack(i); len(got) > 0 && !got.Equal(s) {
+					t.Errorf("%x read as %x", s, got)
+				}
+			}
+			if n := table.doubtful(); n > c.doubtful {
+				t.Errorf("%d of %d left out", n, c.all)
+			} else {
+				t.Logf("%d of %d left out", n, c.all)
+			}
+		})
+	}
+	var none chainTable
+	none.put(0, []byte("000"))
+	none.put(1, []byte("0"))
+	none.put(2, []byte("00012"))
+	none.put(3, []byte("11ea02174413dc")) // one of four digits and two of five
+	none.split()
+	if len(none.stack(0)) > 0 || none.doubtful() != 3 {
+		t.Errorf("%v, %d doubtful", none.chains, none.doubtful())
+	}
+}
+
+func BenchmarkRecord(b *testing.B) {
+	dev := newRecorder(true)
+	dev.churn(rand.New(rand.NewPCG(1, 1)), 20000, func() {})
+	benchmark(b, dev.Bytes())
+}
