@@ -205,7 +205,7 @@ func decode(text []byte, v any, strict bool) error {
 		at = syntax.Offset
 	case errors.As(err, &wrong):
 		at = wrong.Offset
-		err = fmt.Errorf("%s holds a %.40s", cmp.Or(wrong.Field, "the file"), wrong.Value)
+		err = fmt.Errorf("%s holds the wrong kind of value, %.40s", cmp.Or(wrong.Field, "the file"), wrong.Value)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		at, err = int64(len(text)), errors.New("the file is cut off")
 	default:
@@ -213,7 +213,7 @@ func decode(text []byte, v any, strict bool) error {
 		return fmt.Errorf(": not a baseline of this version: %.80s: write it again with --write-baseline", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	at = min(max(at, 0), int64(len(text)))
-	return fmt.Errorf(":%d: not a baseline: %w: write it again with --write-baseline", 1+bytes.Count(text[:at], []byte("\n")), err)
+	return fmt.Errorf(":%d: the baseline cannot be read: %w: write it again with --write-baseline", 1+bytes.Count(text[:at], []byte("\n")), err)
 }
 
 func (e *baselineEntry) check() error {

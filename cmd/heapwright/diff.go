@@ -26,10 +26,14 @@ of each of two LOGs.
 A node that was freed and allocated again at the same address by the same call
 chain counts as one that stayed.
 
+--from and --to choose a listing by its number, or as the one that follows the
+first line with a text in it, which may be a mark that you had the device print.
+
 Exit codes: 0 compared, 2 wrong usage or unreadable input, 4 fewer than two
 complete listings.`,
 		Example: `  heapwright diff console.log --symbols firmware.elf
   heapwright diff console.log --from 2 --to 5
+  heapwright diff console.log --from "wifi connected" --to "wifi lost"
   heapwright diff before.log after.log --symbols firmware.nm.txt --top 5
   heapwright diff - --format json -o diff.json < console.log`,
 		Args: args(1, 2, "one LOG or two"),
@@ -43,10 +47,10 @@ complete listings.`,
 			if err := between.check(cmd); err != nil {
 				return err
 			}
-			if len(logs) == 2 && between != (window{}) {
+			if len(logs) == 2 && !between.open() {
 				return usageError(cmd, errors.New("--from and --to choose listings of one LOG; of two LOGs the last ones are compared"))
 			}
-			return diff(cmd, &in, &out, between, logs)
+			return diff(cmd, &in, &out, &between, logs)
 		},
 	}
 	in.flags(cmd)
@@ -55,7 +59,7 @@ complete listings.`,
 	return cmd
 }
 
-func diff(cmd *cobra.Command, in *input, out *output, between window, logs []string) error {
+func diff(cmd *cobra.Command, in *input, out *output, between *window, logs []string) error {
 	sym, err := in.symbolizer()
 	if err != nil {
 		return err
@@ -87,12 +91,12 @@ func changeStacks(d *leak.Diff) []heap.Stack {
 }
 
 // pair chooses the two listings to compare.
-func pair(cmd *cobra.Command, in *input, between window, logs []string) (from, to leak.Listing, err error) {
+func pair(cmd *cobra.Command, in *input, between *window, logs []string) (from, to leak.Listing, err error) {
 	if len(logs) == 2 {
 		var last [2]leak.Listing
 		for i, log := range logs {
 			in.count = 0
-			e, _, err := ends(cmd, in, window{}, log)
+			e, _, err := ends(cmd, in, &window{}, log)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -100,6 +104,7 @@ func pair(cmd *cobra.Command, in *input, between window, logs []string) (from, t
 		}
 		return last[0], last[1], nil
 	}
+	in.marks = between.marks()
 	e, n, err := ends(cmd, in, between, logs[0])
 	if err != nil {
 		return nil, nil, err
@@ -108,10 +113,10 @@ func pair(cmd *cobra.Command, in *input, between window, logs []string) (from, t
 		return nil, nil, err
 	}
 	from, to = e.first(), e.last()
-	if between.from > 0 {
+	if between.from.number > 0 {
 		from = e.any[0]
 	}
-	if between.to > 0 {
+	if between.to.number > 0 {
 		to = e.any[1]
 	}
 	if from[0] == to[0] {
@@ -143,7 +148,7 @@ func (s *span) last() leak.Listing {
 
 // ends reads a log and returns its outermost listings inside the window, and
 // how many listings it holds.
-func ends(cmd *cobra.Command, in *input, between window, log string) (e span, n int, err error) {
+func ends(cmd *cobra.Command, in *input, between *window, log string) (e span, n int, err error) {
 	keep := func(p *[2]leak.Listing, l leak.Listing) {
 		if p[0] == nil {
 			p[0] = l
@@ -154,7 +159,7 @@ func ends(cmd *cobra.Command, in *input, between window, log string) (e span, n 
 		if err != nil {
 			return e, n, err
 		}
-		if n++; !between.holds(n) {
+		if n++; between.place(l, n) != 0 {
 			continue
 		}
 		keep(&e.any, l)

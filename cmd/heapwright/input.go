@@ -16,6 +16,7 @@ import (
 
 	"github.com/heapwright/heapwright/console"
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/symbol"
 )
@@ -23,9 +24,12 @@ import (
 // input is what a verb reads: logs, and the symbols that belong to them.
 type input struct {
 	symbols  string
+	marks    []string // texts to look for in front of listings
 	notes    []string // what the sources have to say, complete when all is read
 	count    int      // listings so far
 	restarts int      // of the device, between listings
+	boots    int      // restarts in the logs before the one being read
+	damage   int      // reports of a damaged heap
 }
 
 func (in *input) flags(cmd *cobra.Command) {
@@ -109,10 +113,15 @@ func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symboliz
 	if warning == "" {
 		return
 	}
-	if out.json() || out.toFile() {
-		in.notes = append(in.notes, warning) // what is kept must say it too
+	in.warn(cmd, out, warning)
+}
+
+// warn says something at once; what is kept says it, too.
+func (in *input) warn(cmd *cobra.Command, out *output, warning string) {
+	if out.format != "text" || out.toFile() {
+		in.notes = append(in.notes, warning)
 	}
-	fmt.Fprintln(cmd.ErrOrStderr(), "heapwright: warning:", warning)
+	complain(cmd.ErrOrStderr(), "heapwright: warning: "+plain.Clean(warning))
 }
 
 // fewCalls is how many return addresses must have been looked at to say that
@@ -180,23 +189,48 @@ func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, e
 		name = "stdin"
 	}
 	r := console.NewReader(&watched{cmd.Context(), f, p}, name)
+	r.Marks, r.After = in.marks, in.count
+	boots := in.boots
 	defer func() {
 		in.notes = append(in.notes, r.Notes()...)
 		in.restarts += r.Stats().Restarts
+		in.boots += r.Stats().Boots
 	}()
-	for l, err := range leak.Listings(r.Snapshots()) {
+	for l, err := range leak.Listings(in.snapshots(r)) {
 		if err != nil {
 			return false, explain(err)
 		}
 		in.count++
 		for _, s := range l {
 			s.Label = fmt.Sprintf("listing %d", in.count)
+			s.Boot += boots
 		}
 		if !yield(l, nil) {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// snapshots returns those of the log, and counts its reports of damage.
+func (in *input) snapshots(r *console.Reader) iter.Seq2[*heap.Snapshot, error] {
+	return func(yield func(*heap.Snapshot, error) bool) {
+		for item, err := range r.Items() {
+			if f := item.Finding; f != nil {
+				if !f.Kind.WildPointer() {
+					in.damage++
+				}
+			} else if !yield(item.Snapshot, err) || err != nil {
+				return
+			}
+		}
+		// What is left is the complaint about a log without listings.
+		for s, err := range r.Snapshots() {
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
 }
 
 func open(cmd *cobra.Command, path string) (f io.ReadCloser, size int64, err error) {

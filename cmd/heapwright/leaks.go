@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,117 +10,134 @@ import (
 	"github.com/heapwright/heapwright/report"
 )
 
+// leaks is the verb's choice of what to judge, and how.
+type leaks struct {
+	in       input
+	out      output
+	between  window
+	gate     gate
+	wrappers []string
+	interval time.Duration
+}
+
 func newLeaks() *cobra.Command {
-	var in input
-	var out output
-	var between window
+	v := leaks{out: output{more: []string{"pprof", "collapsed", "sarif", "junit", "github"}}}
 	cmd := &cobra.Command{
 		Use:   "leaks LOG...",
-		Short: "Show which call sites hold more and more memory",
-		Long: `Show which call sites hold more and more memory, over all memused listings in
-the logs. Several logs are one series in the order given. Growth is the number
-of nodes in the last complete listing minus that in the first.
+		Short: "Show which call sites leak, and why they are believed to",
+		Long: `Show which call sites leak, over all memused listings in the logs, with a verdict
+and its reason for each. Several logs are one series in the order given.
 
+A site is CONFIRMED when new nodes keep coming and old ones never go: a cache
+grows too, but its nodes are replaced, or it stops. That takes four listings;
+ten tell more. A cache that fills slower than you look at it passes for a leak:
+look three times as long as its memory may live, or declare it (see below).
 A listing marked with * is partial: cut off or damaged. It is not compared.
 
-Exit codes: 0 compared (growth alone confirms no leak), 2 wrong usage or
-unreadable input,
-4 fewer than two complete listings.`,
+In continuous integration, --baseline names the leaks that are known, so that
+new ones alone fail. It lists functions, not lines: write it again when you have
+mended one. --suppressions names a file of lines that accept leaks and declare
+caches, by functions ("called by" is written <-, and * is any text):
+
+  leak:at_parse <- modem_*  max_nodes=40 expires=2026-12-31  # mended in 4.2
+  leak:vendor_tls_*         max_bytes=4K
+  cache:dns_remember        max=64
+
+Exit codes: 0 no leak is confirmed, 1 leak confirmed (see --fail-on), 2 wrong
+usage or unreadable input, 3 none, but the device reported a damaged heap,
+4 inconclusive: too few complete listings to tell what growth means.`,
 		Example: `  heapwright leaks console.log --symbols firmware.elf
   heapwright leaks monday.log tuesday.log --symbols firmware.nm.txt --top 5
+  heapwright leaks - --format json -o leaks.json < console.log
+  heapwright leaks console.log --symbols firmware.elf --format pprof -o heap.pb.gz
+  heapwright leaks console.log --symbols firmware.elf --format collapsed | flamegraph.pl
+  heapwright leaks console.log --symbols firmware.elf --format sarif -o leaks.sarif
+
   heapwright leaks console.log --from 3 --to 8
-  heapwright leaks - --format json -o leaks.json < console.log`,
+  heapwright leaks console.log --from "soak test begins" --to "soak test ends"
+  heapwright leaks console.log --wrapper app_malloc --wrapper "*_alloc"
+  heapwright leaks console.log --interval 10m
+
+  heapwright leaks soak.log --symbols firmware.elf --write-baseline known.json
+  heapwright leaks soak.log --symbols firmware.elf --baseline known.json
+  heapwright leaks soak.log --suppressions leaks.supp --fail-on suspect
+  heapwright leaks soak.log --fail-on none`,
 		Args: args(1, 0, "at least one LOG, or - for standard input"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
-			if err := in.check(cmd, logs); err != nil {
+			if err := v.check(cmd, logs); err != nil {
 				return err
 			}
-			if err := out.check(cmd, &in, logs); err != nil {
-				return err
-			}
-			if err := between.check(cmd); err != nil {
-				return err
-			}
-			return leaks(cmd, &in, &out, between, logs)
+			return v.run(cmd, logs)
 		},
 	}
-	in.flags(cmd)
-	out.flags(cmd, "call sites")
-	between.flags(cmd, "first", "last")
+	v.in.flags(cmd)
+	v.out.flags(cmd, "call sites")
+	v.between.flags(cmd, "first", "last")
+	v.gate.flags(cmd)
+	cmd.Flags().StringArrayVar(&v.wrappers, "wrapper", nil, "`PATTERN` of functions that only pass allocations on, as malloc does; repeatable")
+	cmd.Flags().DurationVar(&v.interval, "interval", 0, "`TIME` between two listings, for rates, where the log does not tell it")
 	return cmd
 }
 
-func leaks(cmd *cobra.Command, in *input, out *output, between window, logs []string) error {
-	sym, err := in.symbolizer()
+func (v *leaks) check(cmd *cobra.Command, logs []string) error {
+	if err := v.in.check(cmd, logs); err != nil {
+		return err
+	}
+	if err := v.out.check(cmd, &v.in, logs); err != nil {
+		return err
+	}
+	if err := v.between.check(cmd); err != nil {
+		return err
+	}
+	for _, p := range v.wrappers {
+		if err := leak.CheckWrapper(p); err != nil {
+			return usageError(cmd, fmt.Errorf("--wrapper: %w", err))
+		}
+	}
+	if cmd.Flags().Changed("interval") && v.interval <= 0 {
+		return usageError(cmd, fmt.Errorf("--interval is the time between two listings, such as 30s or 10m, not %s", v.interval))
+	}
+	return v.gate.check(cmd, &v.in, &v.out, logs)
+}
+
+func (v *leaks) run(cmd *cobra.Command, logs []string) error {
+	sym, err := v.in.symbolizer()
 	if err != nil {
 		return err
 	}
-	series := leak.NewSeries(sym, leak.Options{})
-	number := 0
-	for l, err := range in.listings(cmd, logs...) {
+	all := v.between.open()
+	v.in.marks = v.between.marks()
+	series := leak.NewSeries(sym, leak.Options{Wrappers: v.wrappers, Interval: v.interval})
+	number, last := 0, lastComplete{}
+	for l, err := range v.in.listings(cmd, logs...) {
 		if err != nil {
 			return err
 		}
-		switch number++; {
-		case number < between.from:
+		number++
+		switch v.between.place(l, number) {
+		case -1:
 			series.Skip()
-		case between.holds(number):
+		case 0:
 			series.Add(l)
+			if v.out.format == "pprof" {
+				last.add(l)
+			}
 		}
 	}
-	if err := between.within(number); err != nil {
+	if err := v.between.within(number); err != nil {
 		return err
 	}
-	if in.restarts > 0 && between == (window{}) {
-		in.notes = append(in.notes, "to compare the listings of one run only, give their numbers with --from and --to")
+	if v.in.restarts > 0 && all {
+		v.in.notes = append(v.in.notes, "to compare the listings of one run only, choose them with --from and --to")
 	}
 	growth := series.Growth()
-	in.checkSymbols(cmd, out, sym, siteStacks(growth))
-	err = out.write(cmd, func(w io.Writer, o report.Options) error {
-		if out.json() {
-			return report.GrowthJSON(w, growth, in.notes, o)
-		}
-		return report.GrowthText(w, growth, in.notes, o)
+	v.in.checkSymbols(cmd, &v.out, sym, siteStacks(growth))
+	v.gate.apply(cmd, &v.in, &v.out, growth)
+	err = v.out.document(cmd, &report.Document{
+		Growth: growth, Symbols: sym, Notes: v.in.notes, Listing: last.listing(), Mappings: mappings(sym),
 	})
-	if err == nil && !growth.Conclusive() {
-		return errInconclusive
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-// window is a range of listings, counted from 1; 0 is open.
-type window struct{ from, to int }
-
-func (w *window) flags(cmd *cobra.Command, from, to string) {
-	cmd.Flags().IntVar(&w.from, "from", 0, "`N` of the first listing compared (default: the "+from+")")
-	cmd.Flags().IntVar(&w.to, "to", 0, "`N` of the last listing compared (default: the "+to+")")
-}
-
-func (w window) check(cmd *cobra.Command) error {
-	for name, n := range map[string]int{"from": w.from, "to": w.to} {
-		if cmd.Flags().Changed(name) && n < 1 {
-			return usageError(cmd, fmt.Errorf("--%s is the number of a listing, counted from 1, not %d", name, n))
-		}
-	}
-	if w.to > 0 && w.from > w.to {
-		return usageError(cmd, fmt.Errorf("--from %d is behind --to %d", w.from, w.to))
-	}
-	return nil
-}
-
-func (w window) holds(n int) bool { return n >= w.from && (w.to == 0 || n <= w.to) }
-
-// within reports an error if the log's listings do not reach that far.
-func (w window) within(listings int) error {
-	if n := max(w.from, w.to); n > listings {
-		return fmt.Errorf("there is no listing %d: %s", n, holding(listings))
-	}
-	return nil
-}
-
-func holding(listings int) string {
-	if listings == 1 {
-		return "the log holds one listing"
-	}
-	return fmt.Sprintf("the log holds %d listings", listings)
+	return v.gate.decide(cmd, growth, v.in.damage)
 }

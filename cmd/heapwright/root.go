@@ -20,7 +20,9 @@ import (
 // Exit codes of every verb.
 const (
 	exitClean        = 0
+	exitLeak         = 1   // a leak is confirmed
 	exitInput        = 2   // usage, or input that cannot be read
+	exitCorruption   = 3   // the heap is damaged
 	exitInconclusive = 4   // not enough to compare
 	exitInterrupted  = 130 // as a shell counts Ctrl-C
 )
@@ -31,6 +33,7 @@ func verbs() []*cobra.Command {
 		newLeaks(),
 		newMemused(),
 		newDiff(),
+		newDamage(),
 		newDemo(),
 		newVersion(),
 	}
@@ -54,7 +57,7 @@ LOG is a console log, or - for standard input. FILE for --symbols is the ELF
 file of the firmware, or what nm -n -S -C printed of it.
 
 Exit codes: 0 clean, 1 leak confirmed, 2 wrong usage or unreadable input,
-3 corruption found, 4 inconclusive. Growth alone confirms no leak and exits 0.`,
+3 corruption found, 4 inconclusive.`,
 		Version: version(),
 		Args: func(root *cobra.Command, args []string) error {
 			if len(args) > 0 {

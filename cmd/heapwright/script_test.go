@@ -46,6 +46,8 @@ func TestScript(t *testing.T) {
 			"hangup":    hangup,
 			"head":      head,
 			"interrupt": interrupt,
+			"sites":     sites,
+			"tail":      tail,
 		},
 	})
 }
@@ -59,6 +61,37 @@ func head(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	b := ts.ReadFile(args[1])
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(b[:n]), 0o666))
+}
+
+// tail writes a file without its first n bytes to another, behind what that
+// holds already: tail N FROM TO.
+func tail(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: tail N FROM TO")
+	}
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	f, err := os.OpenFile(ts.MkAbs(args[2]), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	ts.Check(err)
+	_, err = f.WriteString(ts.ReadFile(args[1])[n:])
+	ts.Check(errors.Join(err, f.Close()))
+}
+
+// sites writes the call sites of a JSON document to another file: sites FROM TO.
+func sites(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sites FROM TO")
+	}
+	var found strings.Builder
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if strings.HasPrefix(line, `{"rank":`) {
+			found.WriteString(line)
+		}
+	}
+	if found.Len() == 0 {
+		ts.Fatalf("%s holds no call site", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(found.String()), 0o666))
 }
 
 // gzipFile writes a compressed file: gzip FILE.
