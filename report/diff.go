@@ -48,7 +48,7 @@ func DiffText(w io.Writer, d *leak.Diff, notes []string, o Options) error {
 		tab.rows = append(tab.rows, tableRow{
 			cells: append(cells, strconv.Itoa(len(c.New)), strconv.Itoa(len(c.Gone)), strconv.Itoa(c.Kept)),
 			color: signColor(change),
-			chain: chainOf(c.Pool, c.Frames),
+			chain: chainOf(c.Pool, c.Frames), frames: c.Frames,
 		})
 	}
 	if n > 0 {

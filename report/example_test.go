@@ -39,15 +39,15 @@ func ExampleGrowthText() {
 	//
 	// #  verdict    trend     nodes         rate  allocated by
 	// 1  CONFIRMED  ▂▃▄▅▇██  19→102   14/listing  app_malloc <- pkt_alloc <- net_rx
-	//      new nodes keep coming, and none of the 78 nodes older than 1 listing was
-	//      ever freed
+	//      new nodes keep coming, and none of the 83 nodes born since the first
+	//      listing was ever freed
 	// 2  CONFIRMED  ▂▃▄▅▇██  19→102   14/listing  sensor_read_sample
 	//      <- sensor_process <- sensor_task
-	//      new nodes keep coming, and none of the 78 nodes older than 1 listing was
-	//      ever freed
+	//      new nodes keep coming, and none of the 83 nodes born since the first
+	//      listing was ever freed
 	// 3  CONFIRMED  ▂▃▄▆▆██  10→ 51  6.8/listing  log_dup <- log_line (through malloc)
-	//      new nodes keep coming, and none of the 39 nodes older than 1 listing was
-	//      ever freed
+	//      new nodes keep coming, and none of the 41 nodes born since the first
+	//      listing was ever freed
 	// 4  STABLE     ▃▅▇████  10→ 30               cache_fill
 	//      <- cache_task <- OsTaskEntry
 	//      fills to 30 nodes and stops: no new node stays after listing 4

@@ -139,7 +139,7 @@ func groupsTable(g *leak.Growth, sites []leak.Site, total int) table {
 		c := sites[i].At(number)
 		r := tableRow{
 			cells: []string{strconv.Itoa(c.Nodes), fmt.Sprintf("%.1f", 100*float64(c.Nodes)/float64(max(1, total)))},
-			chain: chainOf(sites[i].Pool, sites[i].Frames),
+			chain: chainOf(sites[i].Pool, sites[i].Frames), frames: sites[i].Frames,
 		}
 		if sized {
 			cell := "?"

@@ -79,6 +79,8 @@ type tableRow struct {
 	cells []string
 	color string // of the first cell
 	chain []string
+	// frames are those of the chain, for the whole stack.
+	frames []heap.Frame
 }
 
 func (t *text) table(tab table) {
@@ -97,7 +99,7 @@ func (t *text) table(tab table) {
 		t.WriteString("  ")
 		indent += widths[i] + 2
 	}
-	below := t.Width > 0 && slices.ContainsFunc(tab.rows, func(r tableRow) bool { return !t.fits(r.chain, indent) })
+	below := t.Verbose || t.Width > 0 && slices.ContainsFunc(tab.rows, func(r tableRow) bool { return !t.fits(r.chain, indent) })
 	if below {
 		t.printf("%s\n", t.paint(bold, "below: "+chainTitle))
 	} else {
@@ -113,10 +115,14 @@ func (t *text) table(tab table) {
 			}
 			t.WriteString(s)
 		}
-		if below {
+		switch {
+		case t.Verbose && len(r.frames) > 0:
+			t.printf("  %s\n%*s", r.chain[0], belowIndent, "")
+			t.frames(belowIndent, r.frames, len(r.frames))
+		case below:
 			t.printf("\n%*s", belowIndent, "")
 			t.wrap(r.chain, belowIndent)
-		} else {
+		default:
 			t.WriteString("  ")
 			t.wrap(r.chain, indent)
 		}

@@ -25,7 +25,7 @@ type memused struct {
 }
 
 func newMemused() *cobra.Command {
-	var m memused
+	m := memused{out: output{more: []string{"pprof", "collapsed"}}}
 	cmd := &cobra.Command{
 		Use:   "memused LOG",
 		Short: "List the used nodes of a listing, with function names",
@@ -36,6 +36,7 @@ each holds. The text is a console log again: any verb reads it.
 Exit codes: 0 shown, 2 wrong usage or unreadable input.`,
 		Example: `  heapwright memused console.log --symbols firmware.elf
   heapwright memused console.log -g --symbols firmware.elf --top 10
+  heapwright memused console.log -g --symbols firmware.elf --format pprof -o heap.pb.gz
   heapwright memused console.log --listing 3
   heapwright memused console.log --all -o listings.log
   heapwright memused - --format json < console.log`,
@@ -52,6 +53,9 @@ Exit codes: 0 shown, 2 wrong usage or unreadable input.`,
 			}
 			if m.all && (m.group || m.number > 0) {
 				return usageError(cmd, errors.New("--all shows every listing node by node: it cannot be combined with --listing or --group"))
+			}
+			if slices.Contains(m.out.more, m.out.format) && !m.group {
+				return usageError(cmd, fmt.Errorf("--format %s shows call sites: give it with --group", m.out.format))
 			}
 			if m.out.topSet && !m.group {
 				return usageError(cmd, errors.New("--top counts call sites: give it with --group"))
@@ -101,8 +105,12 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 		switch {
 		case m.group && m.out.json():
 			return report.GroupsJSON(w, groups, m.in.notes, o)
-		case m.group:
+		case m.group && m.out.format == "text":
 			return report.GroupsText(w, groups, m.in.notes, o)
+		case m.group:
+			return writers[m.out.format](w, &report.Document{
+				Growth: groups, Symbols: sym, Notes: m.in.notes, Listing: listing, Mappings: mappings(sym),
+			}, o)
 		}
 		nodes := m.nodes(w, sym, o)
 		if err := nodes.Listing(listing); err != nil {

@@ -6,29 +6,49 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
+	"github.com/heapwright/heapwright/symbol"
 )
 
 // output is where and how a verb writes its document.
 type output struct {
-	format string
-	file   string
-	top    int
-	topSet bool
+	format  string
+	more    []string // formats besides text and json; to be set before flags
+	file    string
+	top     int
+	topSet  bool
+	verbose bool
+}
+
+// writers are the formats of documents.
+var writers = map[string]func(io.Writer, *report.Document, report.Options) error{
+	"text":      report.Text,
+	"json":      report.JSON,
+	"pprof":     report.Profile,
+	"collapsed": report.Collapsed,
+	"sarif":     report.SARIF,
+	"junit":     report.JUnit,
+	"github":    report.GitHub,
 }
 
 func (o *output) flags(cmd *cobra.Command, top string) {
 	f := cmd.Flags()
-	f.StringVar(&o.format, "format", "text", "`FORMAT` of the output: text or json")
+	f.StringVar(&o.format, "format", "text", "`FORMAT` of the output: "+o.formats())
 	f.StringVarP(&o.file, "output", "o", "", "write to `FILE`, which is replaced only when complete")
+	f.BoolVarP(&o.verbose, "verbose", "v", false, "whole call stacks, a function a line, and every number")
 	if top != "" {
 		f.IntVar(&o.top, "top", 0, "show `N` "+top+", 0: all (default: a screenful)")
 	}
@@ -37,11 +57,14 @@ func (o *output) flags(cmd *cobra.Command, top string) {
 // check validates the flags before anything is read, and that what is read
 // survives.
 func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
-	if o.format != "text" && o.format != "json" {
-		return usageError(cmd, fmt.Errorf("--format is text or json, not %q", o.format))
+	if o.format != "text" && o.format != "json" && !slices.Contains(o.more, o.format) {
+		return usageError(cmd, fmt.Errorf("--format is %s, not %q", o.formats(), o.format))
 	}
 	if o.topSet = cmd.Flags().Changed("top"); o.topSet && o.top < 0 {
 		return usageError(cmd, fmt.Errorf("--top is a number of call sites, 0 for all, not %d", o.top))
+	}
+	if f, ok := cmd.OutOrStdout().(*os.File); o.format == "pprof" && !o.toFile() && ok && term.IsTerminal(int(f.Fd())) {
+		return usageError(cmd, errors.New("a pprof profile is no text for a terminal: write it to a file and look at that\n  heapwright "+cmd.Name()+" --format pprof -o heap.pb.gz ...\n  go tool pprof -http=: heap.pb.gz"))
 	}
 	if cmd.Flags().Changed("output") && o.file == "" {
 		return usageError(cmd, errors.New("-o needs the name of a file"))
@@ -61,21 +84,65 @@ func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
 	return nil
 }
 
+// formats names the formats there are.
+func (o *output) formats() string {
+	if len(o.more) == 0 {
+		return "text or json"
+	}
+	last := len(o.more) - 1
+	return strings.Join(slices.Concat([]string{"text", "json"}, o.more[:last]), ", ") + " or " + o.more[last]
+}
+
 func (o *output) json() bool { return o.format == "json" }
 
 // toFile reports whether the document is written to a file of its own.
 func (o *output) toFile() bool { return o.file != "" && o.file != "-" }
 
+// lastComplete keeps of each pool the last snapshot that is not partial, or the
+// last if all are.
+type lastComplete map[string]*heap.Snapshot
+
+func (c lastComplete) add(l leak.Listing) {
+	for _, s := range l {
+		if before, ok := c[s.Pool]; !ok || s.Partial == "" || before.Partial != "" {
+			c[s.Pool] = s
+		}
+	}
+}
+
+// listing returns the snapshots in the order of the pools' names.
+func (c lastComplete) listing() leak.Listing {
+	var l leak.Listing
+	for _, pool := range slices.Sorted(maps.Keys(c)) {
+		l = append(l, c[pool])
+	}
+	return l
+}
+
+// mappings returns how the program that sym knows lies in memory.
+func mappings(sym heap.Symbolizer) []heap.Mapping {
+	if t, ok := sym.(*symbol.Table); ok {
+		return t.Mappings()
+	}
+	return nil
+}
+
+// document writes d in the format that was asked for.
+func (o *output) document(cmd *cobra.Command, d *report.Document) error {
+	return o.write(cmd, func(w io.Writer, options report.Options) error { return writers[o.format](w, d, options) })
+}
+
 // write calls document with where to write, and makes the output file appear
 // only if it succeeds.
 func (o *output) write(cmd *cobra.Command, document func(io.Writer, report.Options) error) error {
-	options := report.Options{Top: -1, TopHint: "--top 0 shows all"}
+	options := report.Options{Top: -1, TopHint: "--top 0 shows all", Verbose: o.verbose, Version: version()}
 	if o.topSet {
 		options.Top = o.top
 	}
 	if o.file == "" || o.file == "-" {
 		out := cmd.OutOrStdout()
 		options.Width, options.Color = terminal(out)
+		options.ASCII = !unicodeWelcome(out)
 		return document(out, options)
 	}
 	return replaceFile(o.file, func(w io.Writer) error { return document(w, options) })
@@ -95,6 +162,23 @@ func terminal(w io.Writer) (width int, color bool) {
 		width = n
 	}
 	return width, color
+}
+
+// unicodeWelcome reports whether w shows more than ASCII characters. A locale
+// that says so is believed; where there is none, files are taken to be UTF-8 and
+// terminals are not.
+func unicodeWelcome(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	shown := ok && term.IsTerminal(int(f.Fd()))
+	if shown && (os.Getenv("TERM") == "linux" || os.Getenv("TERM") == "dumb") {
+		return false // the text console has no such characters in its font
+	}
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToUpper(os.Getenv(name)); v != "" {
+			return strings.Contains(v, "UTF-8") || strings.Contains(v, "UTF8")
+		}
+	}
+	return !shown || runtime.GOOS == "darwin" || os.Getenv("WT_SESSION") != ""
 }
 
 // replaceFile writes a file beside path and renames it to path. What is not a
