@@ -161,7 +161,7 @@ func (c *call) groups(snap *heap.Snapshot, top int) error {
 
 // foreign reports whether the pool's call stacks mean nothing to the shell's
 // symbols.
-func (c *call) foreign() bool { return c.pool.Foreign() && c.cfg.Symbols == Process }
+func (c *call) foreign() bool { return c.pool.Foreign() && c.cfg.Symbols == symbol.Process }
 
 // symbols resolves the call stacks of the pool. Those of another build would
 // get the names of whatever happens to lie there in this one.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/heapwright/heapwright"
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/symbol"
 )
 
 // DefaultPrompt is the prompt of a Config without one.
@@ -73,7 +74,7 @@ func New(cfg Config) *Shell {
 		cfg.Prompt = DefaultPrompt
 	}
 	if cfg.Symbols == nil {
-		cfg.Symbols = Process
+		cfg.Symbols = symbol.Process
 	}
 	return &Shell{cfg: cfg, numbers: map[*heapwright.Pool]int{}}
 }
@@ -84,18 +85,6 @@ func New(cfg Config) *Shell {
 // nothing.
 func (s *Shell) Exec(line string, w io.Writer) error {
 	return (&session{Shell: s, pool: s.cfg.Pool}).exec(line, w)
-}
-
-// Process resolves return addresses of this process.
-var Process heap.Symbolizer = process{}
-
-type process struct{}
-
-func (process) Frames(lr heap.Addr) []heap.Frame {
-	if f := heapwright.Frames(heap.Stack{lr}); len(f) > 0 {
-		return f
-	}
-	return []heap.Frame{{Addr: lr}}
 }
 
 // numbered is an open pool with the number that names it in this shell, for as

@@ -6,6 +6,7 @@ import (
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/shell"
+	"github.com/heapwright/heapwright/symbol"
 )
 
 func TestShort(t *testing.T) {
@@ -43,7 +44,7 @@ func TestFindingFits(t *testing.T) {
 		Reach: "the header of the node behind it and 31 times more behind it, up to the end of the payload of the last one",
 	}
 	var out strings.Builder
-	if err := shell.WriteFinding(&out, &f, shell.Process, nil); err != nil {
+	if err := shell.WriteFinding(&out, &f, symbol.Process, nil); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(out.String()) {

@@ -15,6 +15,7 @@ import (
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/shell"
+	"github.com/heapwright/heapwright/symbol"
 )
 
 // Config says what the demo does.
@@ -57,7 +58,7 @@ func New(cfg Config) (*Demo, error) {
 		HeadBackup: true,
 		OnFinding: func(f heap.Finding) {
 			d.found = append(d.found, f)
-			shell.WriteFinding(d.out, &f, shell.Process, nil)
+			shell.WriteFinding(d.out, &f, symbol.Process, nil)
 		},
 	})
 	if err != nil {
@@ -166,7 +167,7 @@ type verdict struct {
 // judge calls it growth if a call stack gained more nodes than a twentieth of
 // what the pool held: a cache that is full changes by less.
 func judge(before, now *heap.Snapshot) verdict {
-	d := leak.Compare(leak.Listing{before}, leak.Listing{now}, shell.Process)
+	d := leak.Compare(leak.Listing{before}, leak.Listing{now}, symbol.Process)
 	all := 0
 	for i := range d.Changes {
 		all += max(0, growth(&d.Changes[i]))
@@ -214,7 +215,7 @@ func (d *Demo) overflowTour() error {
 		d.out.say("=> Something was overwritten; by whom cannot be told.")
 		return nil
 	}
-	by := shell.Short(shell.Process.Frames(f.Culprit.Stack[0])[0])
+	by := shell.Short(symbol.Process.Frames(f.Culprit.Stack[0])[0])
 	d.out.say("=> Whoever used the damaged node is innocent: %s, which had asked for %d bytes at %s, wrote beyond them.",
 		by.Function, f.Culprit.Size, place(by))
 	return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/heapwright/heapwright"
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
-	"github.com/heapwright/heapwright/shell"
+	"github.com/heapwright/heapwright/symbol"
 )
 
 func newDemo(t *testing.T, cfg Config) (*Demo, *strings.Builder) {
@@ -72,7 +72,7 @@ func TestLeakIsOnTop(t *testing.T) {
 		if lost := len(now.Nodes) - 2*d.cache.Len(); v.growth > lost || v.growth < lost/4 {
 			t.Errorf("seed %d: %d nodes more, %d lost altogether", seed, v.growth, lost)
 		}
-		diff := leak.Compare(leak.Listing{before}, leak.Listing{now}, shell.Process)
+		diff := leak.Compare(leak.Listing{before}, leak.Listing{now}, symbol.Process)
 		if f := diff.Changes[0].Frames[0]; !strings.HasSuffix(f.File, "cache.go") || f.Line == 0 {
 			t.Errorf("seed %d: the top frame is %v", seed, f)
 		}
@@ -172,7 +172,7 @@ func TestOverflowCulprit(t *testing.T) {
 			if f.Culprit == nil || f.Culprit.Payload != heap.Addr(uintptr(unsafe.Pointer(&value[0]))) {
 				t.Fatalf("the culprit is %+v, want the node of %p", f.Culprit, &value[0])
 			}
-			frames := shell.Process.Frames(f.Culprit.Stack[0])
+			frames := symbol.Process.Frames(f.Culprit.Stack[0])
 			if !strings.HasSuffix(frames[0].Function, ".(*Cache).Append") {
 				t.Errorf("the culprit was allocated by %v", frames[0])
 			}
