@@ -46,16 +46,6 @@ func (t *Table) Calls(stacks []heap.Stack) (calls, checked int) {
 	return max(behind, at), checked
 }
 
-// Calls is Table.Calls of the ELF file at path.
-func Calls(path string, stacks []heap.Stack) (calls, checked int, err error) {
-	t, err := Open(path)
-	if err != nil {
-		return 0, 0, err
-	}
-	calls, checked = t.Calls(stacks)
-	return calls, checked, nil
-}
-
 // code is the instructions of a program. Its methods are safe for concurrent
 // use.
 type code struct {
@@ -169,4 +159,3 @@ func (c *code) half(addr uint64) uint16 {
 func (c *code) word(addr uint64) uint32 {
 	return uint32(c.half(addr+2))<<16 | uint32(c.half(addr))
 }
-

@@ -36,7 +36,7 @@ func TestCalls(t *testing.T) {
 		}
 		return b
 	}
-	const nop, nop64 = 0xe1a00000, 0xd503201f
+	const nop, nop64, nopV = 0xe1a00000, 0xd503201f, 0x00000013
 	for _, c := range []struct {
 		why            string
 		machine        elf.Machine
@@ -72,36 +72,90 @@ func TestCalls(t *testing.T) {
 		{"B", elf.EM_AARCH64, words(nop64, 0x14000010, nop64), 0x8008, 0, 1},
 		{"BR x3", elf.EM_AARCH64, words(nop64, 0xd61f0060, nop64), 0x8008, 0, 1},
 		{"RET", elf.EM_AARCH64, words(nop64, 0xd65f03c0, nop64), 0x8008, 0, 1},
+		{"JAL ra", elf.EM_RISCV, words(nopV, 0x008000ef, nopV), 0x8008, 1, 1},
+		{"JAL t0", elf.EM_RISCV, words(nopV, 0x008002ef, nopV), 0x8008, 1, 1},
+		{"JALR ra, a5", elf.EM_RISCV, words(nopV, 0x000780e7, nopV), 0x8008, 1, 1},
+		{"C.JALR a5", elf.EM_RISCV, words(nopV, 0x97820001, nopV), 0x8008, 1, 1},
+		{"C.JALR a5 between words", elf.EM_RISCV, words(nopV, 0x00019782, nopV), 0x8006, 1, 1},
+		{"C.JAL of 32 bits", elf.EM_RISCV, words(nopV, 0x20110001, nopV), 0x8008, 1, 1},
+		{"CM.JALT", elf.EM_RISCV, words(nopV, 0xa0820001, nopV), 0x8008, 1, 1},
+		{"CM.JT", elf.EM_RISCV, words(nopV, 0xa0020001, nopV), 0x8008, 0, 1},
+		{"J", elf.EM_RISCV, words(nopV, 0x0080006f, nopV), 0x8008, 0, 1},
+		{"JR a5", elf.EM_RISCV, words(nopV, 0x00078067, nopV), 0x8008, 0, 1},
+		{"C.JR ra", elf.EM_RISCV, words(nopV, 0x80820001, nopV), 0x8008, 0, 1},
+		{"C.EBREAK", elf.EM_RISCV, words(nopV, 0x90020001, nopV), 0x8008, 0, 1},
+		{"odd", elf.EM_RISCV, words(nopV, 0x008000ef, nopV), 0x8009, 0, 1},
+		{"CALL8", elf.EM_XTENSA, []byte{0xf0, 0x20, 0, 0x25, 1, 0, 0xf0, 0x20, 0}, 0x8006, 1, 1},
+		{"CALL8, window in the address", elf.EM_XTENSA, []byte{0xf0, 0x20, 0, 0x25, 1, 0, 0xf0, 0x20, 0}, 0x80008006, 1, 1},
+		{"CALL0", elf.EM_XTENSA, []byte{0xf0, 0x20, 0, 0x05, 1, 0, 0xf0, 0x20, 0}, 0x8006, 1, 1},
+		{"CALLX8 a2", elf.EM_XTENSA, []byte{0xf0, 0x20, 0, 0xe0, 2, 0, 0xf0, 0x20, 0}, 0x8006, 1, 1},
+		{"the call itself", elf.EM_XTENSA, []byte{0xf0, 0x20, 0, 0xf0, 0x20, 0, 0x25, 1, 0}, 0x8006, 1, 1},
+		{"J", elf.EM_XTENSA, []byte{0xf0, 0x20, 0, 0x06, 1, 0, 0xf0, 0x20, 0}, 0x8006, 0, 1},
+		{"RETW", elf.EM_XTENSA, []byte{0xf0, 0x20, 0, 0x90, 0, 0, 0xf0, 0x20, 0}, 0x8006, 0, 1},
+		{"CALL", elf.EM_X86_64, []byte{0x90, 0x90, 0xe8, 1, 2, 3, 4, 0x90}, 0x8007, 1, 1},
+		{"CALL rax", elf.EM_X86_64, []byte{0x90, 0x90, 0xff, 0xd0, 0x90}, 0x8004, 1, 1},
+		{"CALL r8", elf.EM_X86_64, []byte{0x90, 0x41, 0xff, 0xd0, 0x90}, 0x8004, 1, 1},
+		{"CALL [rax+8]", elf.EM_X86_64, []byte{0x90, 0x90, 0xff, 0x50, 8, 0x90}, 0x8005, 1, 1},
+		{"CALL [rip+4]", elf.EM_X86_64, []byte{0x90, 0x90, 0xff, 0x15, 4, 0, 0, 0, 0x90}, 0x8008, 1, 1},
+		{"CALL [rax+rcx*8]", elf.EM_X86_64, []byte{0x90, 0x90, 0xff, 0x14, 0xc8, 0x90}, 0x8005, 1, 1},
+		{"CALL [rax+rcx*8+256]", elf.EM_X86_64, []byte{0x90, 0x90, 0xff, 0x94, 0xc8, 0, 1, 0, 0, 0x90}, 0x8009, 1, 1},
+		{"CALL [rcx*8+256]", elf.EM_X86_64, []byte{0x90, 0x90, 0xff, 0x14, 0xcd, 0, 1, 0, 0, 0x90}, 0x8009, 1, 1},
+		{"CALL at the end", elf.EM_386, []byte{0x90, 0x90, 0xe8, 1, 2, 3, 4}, 0x8007, 1, 1},
+		{"the call itself", elf.EM_X86_64, []byte{0x90, 0x90, 0x41, 0xff, 0xd0, 0x90}, 0x8002, 1, 1},
+		{"JMP", elf.EM_X86_64, []byte{0x90, 0x90, 0xe9, 1, 2, 3, 4, 0x90}, 0x8007, 0, 1},
+		{"JMP rax", elf.EM_X86_64, []byte{0x90, 0x90, 0xff, 0xe0, 0x90}, 0x8004, 0, 1},
+		{"PUSH [rax]", elf.EM_X86_64, []byte{0x90, 0x90, 0xff, 0x30, 0x90}, 0x8004, 0, 1},
 		{"another machine", elf.EM_MIPS, words(nop64, 0x94000010, nop64), 0x8008, 0, 0},
 	} {
 		class := elf.ELFCLASS64
-		if c.machine == elf.EM_ARM {
+		if c.machine == elf.EM_ARM || c.machine == elf.EM_RISCV || c.machine == elf.EM_XTENSA || c.machine == elf.EM_386 {
 			class = elf.ELFCLASS32
 		}
 		path := filepath.Join(t.TempDir(), "a.elf")
 		if err := os.WriteFile(path, withCode(class, c.machine, c.code), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		calls, checked, err := Calls(path, []heap.Stack{{c.lr, 0}, {c.lr}})
-		if err != nil || calls != c.calls || checked != c.checked {
-			t.Errorf("%v, %s: %d calls of %d, %v; want %d of %d", c.machine, c.why, calls, checked, err, c.calls, c.checked)
+		tab, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls, checked := tab.Calls([]heap.Stack{{c.lr, 0}, {c.lr}})
+		if calls != c.calls || checked != c.checked {
+			t.Errorf("%v, %s: %d calls of %d, want %d of %d", c.machine, c.why, calls, checked, c.calls, c.checked)
 		}
 	}
 }
 
-func TestCallsErrors(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a.elf")
-	if _, _, err := Calls(path, nil); err == nil {
-		t.Error("no error without a file")
-	}
-	if err := os.WriteFile(path, []byte("\x7fELF"), 0o600); err != nil {
+func TestCallsWithoutCode(t *testing.T) {
+	tab, err := Open("../console/testdata/leak-series.nm.txt")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Calls(path, nil); err == nil {
-		t.Error("no error for a damaged file")
+	if calls, checked := tab.Calls([]heap.Stack{{0x2b94c}}); calls != 0 || checked != 0 || tab.ELF() {
+		t.Errorf("%d of %d, ELF %v", calls, checked, tab.ELF())
 	}
-	tab, err := ReadELF(bytes.NewReader(elfFile(elf.ELFCLASS32, elf.EM_ARM, elfSymbols)))
+	tab, err = ReadELF(bytes.NewReader(elfFile(elf.ELFCLASS32, elf.EM_ARM, elfSymbols)))
 	if err != nil || !tab.ELF() {
-		t.Errorf("%v, from an ELF file: %v", err, tab.ELF())
+		t.Fatal(err, tab.ELF())
+	}
+	if calls, checked := tab.Calls([]heap.Stack{{0x8008}}); calls != 0 || checked != 0 {
+		t.Errorf("%d of %d without bytes", calls, checked)
+	}
+}
+
+// A device that records calls instead of return addresses is understood where
+// code is at hand.
+func TestCallAddress(t *testing.T) {
+	code := make([]byte, 0x40)
+	binary.LittleEndian.PutUint32(code[0x1e:], 0xf8a8f000) // BL, the last of read_sample
+	binary.LittleEndian.PutUint32(code[0x21+3:], 0xf8a8f000)
+	tab, err := ReadELF(bytes.NewReader(withCode(elf.ELFCLASS32, elf.EM_ARM, code)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lr, want := range map[heap.Addr]string{0x801e: "read_sample", 0x8022: "helper", 0x8024: "helper", 0x8020: "read_sample"} {
+		if got := name(tab, lr); got != want {
+			t.Errorf("%v is in %q, want %q", lr, got, want)
+		}
 	}
 }

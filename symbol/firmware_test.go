@@ -37,7 +37,7 @@ func tool(t testing.TB, name, debianPackage string) string {
 type target struct {
 	name, prefix, pkg string
 	flags             string
-	cxx, cxxPkg       string // C++ is optional
+	cxx               string // of C++, which is optional
 }
 
 var arm = target{name: "thumb", prefix: "arm-none-eabi-", pkg: "gcc-arm-none-eabi", flags: "-mcpu=cortex-m4 -mthumb", cxx: "g++"}

@@ -246,8 +246,8 @@ func (t *lineTable) addFile(c *cursor) {
 // fileTable5 reads the directories and files of DWARF 5, which say themselves
 // what they consist of.
 func (d *dwarfData) fileTable5(u *unit, t *lineTable, c *cursor, l layout) {
-	within := *u // the same strings, but the layout of the line table
-	within.layout = l
+	// The unit's strings, but the layout of the line table.
+	within := &unit{layout: l, strBase: u.strBase, addrBase: u.addrBase}
 	read := func(add func(name string, dir uint32)) {
 		formats := make([]attrSpec, c.u8())
 		for i := range formats {
@@ -261,10 +261,10 @@ func (d *dwarfData) fileTable5(u *unit, t *lineTable, c *cursor, l layout) {
 			name, dir := "", uint32(0)
 			at := c.pos
 			for _, f := range formats {
-				v := d.value(&within, c, f)
+				v := d.value(within, c, f)
 				switch f.attr {
 				case 1: // DW_LNCT_path
-					name = d.stringOf(&within, v)
+					name = d.stringOf(within, v)
 				case 2: // DW_LNCT_directory_index
 					dir = uint32(min(v.num, 1<<32-1))
 				}

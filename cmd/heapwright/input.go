@@ -135,11 +135,12 @@ func (in *input) doubt(sym heap.Symbolizer, stacks []heap.Stack) string {
 	if resolved*2 < total {
 		return fmt.Sprintf("%s of %d return addresses lie in functions of %s: it is probably not the firmware that printed this log", few(resolved), total, in.symbols)
 	}
-	if t, ok := sym.(*symbol.Table); !ok || !t.ELF() {
+	t, ok := sym.(*symbol.Table)
+	if !ok {
 		return ""
 	}
-	calls, checked, err := symbol.Calls(in.symbols, stacks)
-	if err != nil || checked < fewCalls || calls*5 >= checked*4 {
+	calls, checked := t.Calls(stacks)
+	if checked < fewCalls || calls*5 >= checked*4 {
 		return ""
 	}
 	return fmt.Sprintf("%s of %d return addresses follow a call in %s: it is probably not the build that wrote this log", few(calls), checked, in.symbols)
