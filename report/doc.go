@@ -50,7 +50,7 @@
 //	  "findings": [{
 //	    "summary": "...",               the finding as a sentence
 //	    "kind": "header-damaged",       see heap.Kind
-//	    "pool": "", "op": "free", "source": "a.log:81", "task": "net",
+//	    "pool": "", "op": "free", "source": "a.log:81", "boot": 0, "task": "net",
 //	    "node": "0x57040",              start of the node concerned
 //	    "pointer": "0x..", "expected": "0x..",                  wrong pointers only
 //	    "fields": [{"name":"magic","header":"0x41414141","backup":"0xfffa8fbf","differs":true}],
@@ -64,6 +64,7 @@
 //	    "memory": [{"addr":"0x57030","bytes":"41414141..."}],
 //	    "owners": {"7":"net"},
 //	    "stack": [...],                 of the operation that noticed it
+//	    "frames": ["0x..."],            frame pointers, a level of its calls each
 //	    "first_free": [...]             of the first free, in a double free
 //	  }],
 //	  "notes": []

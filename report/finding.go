@@ -66,7 +66,7 @@ func FindingText(w io.Writer, f *heap.Finding, sym heap.Symbolizer, around *heap
 
 func (t *text) finding(number string, f *heap.Finding, sym heap.Symbolizer, around *heap.Snapshot) {
 	b := &findingText{t, f, sym, around}
-	t.paragraph(number+plain.Clean(f.Summary()), 2)
+	t.WriteString(t.paint(bold, t.fill(0, number+plain.Clean(f.Summary()), 2)) + "\n")
 	b.sentence("most likely", f.Cause)
 	b.fields(f.Fields)
 	if f.Span.Len() > 0 || f.Reach != "" {
@@ -92,9 +92,7 @@ func (t *text) finding(number string, f *heap.Finding, sym heap.Symbolizer, arou
 	b.stack("noticed in", f.Stack, noticed)
 	b.stack("first freed in", f.FirstFree, maxFrames)
 	b.memory(f.Memory)
-	for i, s := range f.Unseen {
-		b.sentence([]string{"not seen", ""}[min(i, 1)], s)
-	}
+	b.list("not seen", f.Unseen)
 	b.sentence("incomplete", f.Partial)
 	b.sentence("reported at", f.Source)
 }
@@ -118,6 +116,19 @@ func (b *findingText) sentence(name, s string) {
 	if s != "" {
 		b.item(name)
 		b.paragraphAt(itemColumn, plain.Clean(s), itemColumn)
+	}
+}
+
+// list writes an item of several sentences, which are told apart by a dash.
+func (b *findingText) list(name string, sentences []string) {
+	if len(sentences) == 1 {
+		b.sentence(name, sentences[0])
+		return
+	}
+	for _, s := range sentences {
+		b.item(name)
+		b.paragraphAt(itemColumn, "- "+plain.Clean(s), itemColumn+2)
+		name = ""
 	}
 }
 
