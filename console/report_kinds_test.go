@@ -59,7 +59,8 @@ func TestReportsKinds(t *testing.T) {
 		{"the device restarts", findBad + copyIs + "Hello Huawei LiteOS\n", []string{"header-damaged alloc 0xb696c partial"}, "the device restarts"},
 		{
 			"a bad backup is restored too", findBad + copyIs + badCopy + front,
-			[]string{"both-damaged alloc 0xb6948 behind 0xb5d48 used"}, "whose checksum is wrong",
+			[]string{"both-damaged alloc 0xb6948 behind 0xb5d48 used"},
+			"whose checksum is wrong",
 		},
 		{
 			"the node behind is broken",
@@ -69,7 +70,8 @@ func TestReportsKinds(t *testing.T) {
 			[]string{
 				"header-damaged alloc 0xb6948 behind 0xb5d48 used recovered",
 				"header-damaged alloc 0xb7548 behind 0xb6948 used",
-			}, "nothing was put right",
+			},
+			"nothing was put right",
 		},
 		{
 			"two nodes on one walk, nested",
@@ -79,22 +81,26 @@ func TestReportsKinds(t *testing.T) {
 			[]string{
 				"header-damaged  0xb6948 behind 0xb5d48 used recovered repaired",
 				"header-damaged alloc 0xb7548 behind 0xb6948 used recovered repaired",
-			}, "",
+			},
+			"",
 		},
 		{
 			"a damaged backup",
 			"[ERR][OsMemNodePrevTryGet]: the backup node information in current node is bad !!\n" + strings.Replace(badCopy, "0xb5d48", "0xb6948", 1) + front,
-			[]string{"backup-damaged free 0xb6948 behind 0xb5d48 used recovered repaired"}, "next node's header",
+			[]string{"backup-damaged free 0xb6948 behind 0xb5d48 used recovered repaired"},
+			"next node's header",
 		},
 		{
 			"the end node",
 			"[ERR]the current node is THE FIRST NODE !\n[ERR][OsMemFirstNodePrevGet]: the node information of previous node is bad !!\n" + badNode41,
-			[]string{"header-damaged  0xb696c"}, "end node",
+			[]string{"header-damaged  0xb696c"},
+			"end node",
 		},
 		{
 			"the backup of the first node",
 			"[ERR]the current node is THE FIRST NODE !\n[ERR][OsMemFirstNodePrevGet]: the backup node information of current node in previous Node is bad !!\n" + badCopy,
-			[]string{"backup-damaged  0xb5d48"}, "end node",
+			[]string{"backup-damaged  0xb5d48"},
+			"end node",
 		},
 		{
 			"a garbled line of a list",
@@ -103,23 +109,27 @@ func TestReportsKinds(t *testing.T) {
 		{
 			"a garbled line of a list about a bad node",
 			strings.Replace(badNode41, "pstPrev=0x41414141", "pstPr 41", 1) + "check finish\n",
-			[]string{"header-damaged check 0xb696c partial"}, "the rest of the damaged header",
+			[]string{"header-damaged check 0xb696c partial"},
+			"the rest of the damaged header",
 		},
 		{
 			"a checksum over a wrong magic",
 			"node:0xb5d6c checksum=0xa152eeef[0xa152eeef] freeNodeInfo.pstPrev=0xfff4_ freeNodeInfo.pstNext=(nil)\n" +
 				"node:0xb5d6c checksum=0xa1520eef[0xa1520eef] freeNodeInfo.pstPrev=0xfff4e000 freeNodeInfo.pstNext=(nil) preNode=0xb5c00 gapSize=0x0 sizeAndFlag=0x80000c00\ncheck finish\n",
-			[]string{"header-damaged check 0xb5d6c"}, "new checksum over a damaged header",
+			[]string{"header-damaged check 0xb5d6c"},
+			"new checksum over a damaged header",
 		},
 		{
 			"older words",
 			"[ERR]bad node's selfNode in [osMemNodePrevTryGet]\n[ERR]" + older(badNode41) + strings.ReplaceAll(older(front), "the detailed information of previous node:", "preNode's details:") +
 				"[ERR]backup for this node:\n[ERR]" + older(goodCopy) + strings.ReplaceAll(older(front), "the detailed information of previous node:", "preNode's details:"),
-			[]string{"header-damaged free 0xb6948 behind 0xb5d48 used recovered repaired"}, "",
+			[]string{"header-damaged free 0xb6948 behind 0xb5d48 used recovered repaired"},
+			"",
 		},
 		{
 			"the start is lost", copyIs + goodCopy + front + "Huawei LiteOS # ",
-			[]string{"header-damaged  0x0 behind 0xb5d48 used recovered repaired partial"}, "who found it",
+			[]string{"header-damaged  0x0 behind 0xb5d48 used recovered repaired partial"},
+			"who found it",
 		},
 
 		{
@@ -127,7 +137,8 @@ func TestReportsKinds(t *testing.T) {
 			"[ERR]*****************************************************\n[ERR]find a control block at: 0xffffffc000057bc0, gap size: 0x0, sizeof(LosMemDynNode): 0x90\n" +
 				"[ERR]the pointer should be: 0xffffffc000057c50\n[ERR]the pointer given is: 0xffffffc000057c58\n[ERR]PROBABLY A WILD POINTER\nrunTask->taskName = main\n" +
 				"*******backtrace begin*******\ntraceback 0 -- lr = 0xffffffc000013c9c    fp = 0xffffffc0000a968c\n[ERR]*****************************************************\n",
-			[]string{"inside-node free 0xffffffc000057bc0 pointer 0xffffffc000057c58 at 0xffffffc000013c9c"}, "8 bytes behind",
+			[]string{"inside-node free 0xffffffc000057bc0 pointer 0xffffffc000057c58 at 0xffffffc000013c9c"},
+			"8 bytes behind",
 		},
 		{"half a wild pointer", "[ERR]the pointer given is: 0xb785c\n", []string{"inside-node free 0x0 pointer 0xb785c partial"}, "the node that the pointer lies in"},
 		{"two wild pointers", wild(0xb785c) + wild(0xb7860), []string{
@@ -145,38 +156,44 @@ func TestReportsKinds(t *testing.T) {
 				"\n---------------------------------------------\n dump mem tmpNode:0xffffffc0000587c0 ~ 0xffffffc000058800\n" +
 				"\n 0xffffffc0000587c0 :4242424242424242 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 \n" +
 				"\n---------------------------------------------\ncur node: 0xffffffc0000587c0\npre node: 0xffffffc000057bc0\npre node was allocated by task:net\n" + panics,
-			[]string{"header-damaged check 0xffffffc0000587c0 behind 0xffffffc000057bc0 used at 0x13bd4"}, "marked as used",
+			[]string{"header-damaged check 0xffffffc0000587c0 behind 0xffffffc000057bc0 used at 0x13bd4"},
+			"marked as used",
 		},
 		{
 			"memcheck of the first node",
 			"[ERR][OsMemIntegrityCheck], 1143, memory check error!\n freeNodeInfo.pstNext:(nil) is out of legal mem range[0x598c0, 0x1000000]\n\n the broken node is the first node\n" +
 				"\n broken node head: 0x59bd0  (nil)  0xffffb8  0x48, pre node head: 0x59bd0  (nil)  0xffffb8  0x48\ncur node: 0x59bac\npre node: 0x59bac\npre node was allocated by task:net\n" + panics,
-			[]string{"header-damaged check 0x59bac at 0x13bd4"}, "first node",
+			[]string{"header-damaged check 0x59bac at 0x13bd4"},
+			"first node",
 		},
 		{
 			"memcheck, a task that is gone",
 			"[ERR][OsMemIntegrityCheck], 1143, memory check error!\n freeNodeInfo.pstNext:(nil) is out of legal mem range[0x598c0, 0x1000000]\n" +
 				" broken node head: 0x59bd0  (nil)  0xffffb8  0x48, pre node head: 0xfff74d13  0x9  0x8b25c  0x80000c00\nTask ID 99 in pre node is invalid!\n" + panics,
-			[]string{"header-damaged check 0x0 at 0x13bd4 partial"}, "the damaged node",
+			[]string{"header-damaged check 0x0 at 0x13bd4 partial"},
+			"the damaged node",
 		},
 		{
 			"OpenHarmony",
 			"[ERR][OsMemMagicCheckPrint], 1664, memory check error!\nmemory used but magic num wrong, magic num = 0x0\n\n broken node head: 0x20003af0  0x00000000  0x80000020, prev node head: 0x20002ad4  0xabcddcba  0x80000020\n" +
 				" broken node head LR info:\n LR[0]:0x0800414e\n\n pre node head LR info:\n LR[0]:0x08004144\n LR[1]:0x08000cc2\n LR[2]:0x00000000\n" +
 				"[ERR]Memory integrity check error, cur node: 0x20003b10, pre node: 0x20003af0\n" + panics,
-			[]string{"header-damaged check 0x20003b10 behind 0x20003af0 used at 0x13bd4"}, "its magic is 0x0",
+			[]string{"header-damaged check 0x20003b10 behind 0x20003af0 used at 0x13bd4"},
+			"its magic is 0x0",
 		},
 
 		{
 			"the pool's head",
 			"[ERR]DlinkHead[3]: pstPrev:0x41414141, pstNext:0x41414141\n[ERR]DlinkHead[4]: pstPrev:(nil), pstNext:0x41414141\nmem pool info: poolAddr:0x578c0, poolSize:0xfa8740\n",
-			[]string{"pool-head-damaged check 0x0"}, "2 list heads",
+			[]string{"pool-head-damaged check 0x0"},
+			"2 list heads",
 		},
 		{"not a pool", "[ERR]wrong mem pool addr: 0x578c1, func:OsMemPoolHeadInfoPrint,line:1080\n", []string{"pool-head-damaged check 0x0"}, "0x578c1"},
 		{
 			"a list of free nodes",
 			"[OsMemFindSuitableFreeBlock:876]Mem node data error:OS_MEM_HEAD_ADDR(pool)=0x57adc, listNodeHead:0x57b14,allocSize=72, tmpNode=0x41414141\n" + panics,
-			[]string{"free-index-wrong alloc 0x0 at 0x13bd4"}, "0x41414141",
+			[]string{"free-index-wrong alloc 0x0 at 0x13bd4"},
+			"0x41414141",
 		},
 		{"outside the pool", "[ERR]input ptr 0x10 is out of system memory range[0x57bac, 0xffffb8]\n", []string{"outside-pool owner look-up 0x0 pointer 0x10"}, ""},
 		{"a free node", "[ERR]input ptr 0xb5d90 is belong to a free mem node\n", []string{"inside-free-node owner look-up 0x0 pointer 0xb5d90"}, ""},

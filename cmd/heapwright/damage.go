@@ -1,0 +1,142 @@
+package main
+
+import (
+	"fmt"
+	"iter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/heapwright/heapwright/console"
+	"github.com/heapwright/heapwright/damage"
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
+	"github.com/heapwright/heapwright/report"
+)
+
+// maxFindings bounds the findings that are kept: a device in a loop prints the
+// same report for hours.
+const maxFindings = 10_000
+
+func newDamage() *cobra.Command {
+	var in input
+	out := output{more: []string{"sarif", "junit", "github"}}
+	cmd := &cobra.Command{
+		Use:   "damage LOG...",
+		Short: "Explain what a device reported about its damaged heap",
+		Long: `Explain what a device reported about its damaged heap: which header was
+overwritten, with what and how far, which node lies in front of it and who
+allocated that, what most likely happened, and what the device could not see.
+Wild pointers passed to free are reports of the same kind.
+
+Understood are the reports of LiteOS 5.0 built with LOSCFG_MEM_HEAD_BACKUP
+(checksums, LOS_MemBadNodeShow, PROBABLY A WILD POINTER) or with
+LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK (memcheck, with its dumps and panic).
+memused listings in the same log tell who allocated the nodes; several logs are
+read in the order given, each as a device of its own.
+
+A log without reports does not prove the heap intact: see the note it ends with.
+
+Exit codes: 0 nothing was reported, 2 wrong usage or unreadable input,
+3 damage or a wild pointer was reported.`,
+		Example: `  heapwright damage console.log --symbols firmware.elf
+  heapwright damage monday.log tuesday.log --symbols firmware.nm.txt
+  heapwright damage console.log --format sarif -o damage.sarif
+  heapwright damage - --format json < console.log`,
+		Args: args(1, 0, "at least one LOG, or - for standard input"),
+		RunE: func(cmd *cobra.Command, logs []string) error {
+			if err := in.check(cmd, logs); err != nil {
+				return err
+			}
+			if err := out.check(cmd, &in, logs); err != nil {
+				return err
+			}
+			return explainDamage(cmd, &in, &out, logs)
+		},
+	}
+	in.flags(cmd)
+	out.flags(cmd, "")
+	return cmd
+}
+
+func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) error {
+	sym, err := in.symbolizer()
+	if err != nil {
+		return err
+	}
+	d := &report.Document{Symbols: sym}
+	left := 0
+	for _, log := range logs {
+		e := damage.NewExplainer(sym)
+		for item, err := range in.items(cmd, log) {
+			switch {
+			case err != nil:
+				return err
+			case item.Snapshot != nil:
+				e.Add(item.Snapshot)
+			case len(d.Findings) == maxFindings:
+				left++
+			default:
+				e.Explain(item.Finding)
+				d.Findings = append(d.Findings, *item.Finding)
+			}
+		}
+		in.notes = append(in.notes, e.Notes()...)
+	}
+	if left > 0 {
+		in.notes = append(in.notes, plain.Plural(left, "report")+" behind the first "+fmt.Sprint(maxFindings)+" left out")
+	}
+	if len(d.Findings) == 0 {
+		in.notes = append(in.notes, damage.Silence()...)
+	} else {
+		in.checkSymbols(cmd, out, sym, findingStacks(d.Findings))
+	}
+	d.Notes = in.notes
+	err = out.document(cmd, d)
+	if err == nil && len(d.Findings) > 0 {
+		return exitError{code: exitCorruption}
+	}
+	return err
+}
+
+// items yields everything in a log. After an error it yields nothing more.
+func (in *input) items(cmd *cobra.Command, path string) iter.Seq2[console.Item, error] {
+	return func(yield func(console.Item, error) bool) {
+		f, size, err := open(cmd, path)
+		if err != nil {
+			yield(console.Item{}, err)
+			return
+		}
+		defer f.Close()
+		p := startProgress(cmd, path, size)
+		defer p.stop()
+		name := path
+		if path == "-" {
+			name = "stdin"
+		}
+		r := console.NewReader(&watched{cmd.Context(), f, p}, name)
+		defer func() { in.notes = append(in.notes, r.Notes()...) }()
+		for item, err := range r.Items() {
+			if err != nil {
+				err = explain(err)
+			}
+			if !yield(item, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// findingStacks returns the call stacks of findings and of the nodes in them.
+func findingStacks(findings []heap.Finding) []heap.Stack {
+	var stacks []heap.Stack
+	for i := range findings {
+		f := &findings[i]
+		stacks = append(stacks, f.Stack, f.FirstFree)
+		for _, n := range []*heap.Node{f.Subject, f.Previous, f.Culprit} {
+			if n != nil {
+				stacks = append(stacks, n.Stack)
+			}
+		}
+	}
+	return stacks
+}

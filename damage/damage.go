@@ -1,0 +1,205 @@
+// Package damage explains what a device reports about its damaged heap: what
+// was overwritten and how far, by whom most likely and why that is believed,
+// and what the device could not see.
+//
+// A report says little more than which header is wrong. What it means follows
+// from three witnesses: the bytes it shows, where they lie between the nodes,
+// and the listings of the same log, which know who allocated what. The package
+// reads nothing and prints nothing; it fills in findings that a source made.
+//
+// Every sentence keeps apart what was observed from what is concluded. Lengths
+// are lower bounds and say "at least"; a node's room for its payload is an
+// upper bound of what was asked for, because allocators round up.
+package damage
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+const (
+	// maxPools bounds the pools whose listings are kept.
+	maxPools = 16
+	// maxVictims bounds the damaged nodes of one boot that are remembered.
+	maxVictims = 1024
+)
+
+// An Explainer explains the findings of one log. It wants to see the log's
+// snapshots and findings in their order, and keeps of them only what later
+// findings can need: two listings of each pool, and which nodes were found
+// damaged. It must not be used from several goroutines at a time.
+type Explainer struct {
+	sym      heap.Symbolizer
+	boot     int
+	listings map[string]*listings
+	latest   *heap.Snapshot // added last, until a finding follows
+	victims  map[heap.Addr]*heap.Finding
+}
+
+// listings are those of one pool: the last one, and the last that is complete.
+type listings struct {
+	last, complete *heap.Snapshot
+}
+
+// NewExplainer returns an Explainer that has seen nothing. sym gives functions
+// in sentences their names; nil leaves them addresses.
+func NewExplainer(sym heap.Symbolizer) *Explainer {
+	e := &Explainer{sym: sym}
+	e.forget()
+	return e
+}
+
+func (e *Explainer) forget() {
+	e.listings = make(map[string]*listings)
+	e.victims = make(map[heap.Addr]*heap.Finding)
+	e.latest = nil
+}
+
+// restart drops what was known before the device restarted: its heap is a new
+// one.
+func (e *Explainer) restart(boot int) {
+	if boot != e.boot {
+		e.forget()
+		e.boot = boot
+	}
+}
+
+// Add takes in a snapshot. It keeps s, which must not change afterwards.
+func (e *Explainer) Add(s *heap.Snapshot) {
+	e.restart(s.Boot)
+	e.latest = s
+	l := e.listings[s.Pool]
+	if l == nil {
+		if len(e.listings) == maxPools {
+			return
+		}
+		l = new(listings)
+		e.listings[s.Pool] = l
+	}
+	l.last = s
+	if s.Partial == "" {
+		l.complete = s
+	}
+}
+
+// Explain fills in what follows from the facts in f and from what was added
+// before: Span and Reach, Culprit and CulpritReason, Cause, Unseen, the stacks
+// of nodes and the names of owners. The kind becomes DoubleFree where a listing
+// proves it. It changes nothing that the source observed.
+func (e *Explainer) Explain(f *heap.Finding) {
+	e.restart(f.Boot)
+	e.latest = nil
+	for _, n := range []*heap.Node{f.Subject, f.Previous} {
+		e.lookUp(f, n)
+	}
+	c := newDocket(e, f)
+	switch f.Kind {
+	case heap.HeaderDamaged, heap.BothDamaged:
+		c.header()
+	case heap.BackupDamaged:
+		c.backup()
+	case heap.PoolHeadDamaged, heap.FreeIndexWrong:
+		c.pool()
+	default:
+		if f.Kind.WildPointer() {
+			c.wild()
+		}
+	}
+	c.unseen()
+	if f.Node != 0 && !f.Kind.WildPointer() && len(e.victims) < maxVictims {
+		e.victims[f.Node] = f
+	}
+}
+
+// Notes returns what is to be said about the log as a whole when it is over:
+// a listing that ends early and after which nothing comes can mean that the
+// device hangs in it.
+func (e *Explainer) Notes() []string {
+	s := e.latest
+	if s == nil || s.Partial == "" || len(s.Nodes) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s (%s) is incomplete and the log ends with it: if the device stopped answering there, its listing hangs or stopped at a damaged header, and the node behind %s is the first suspect; a dump of the pool's memory shows it",
+		s.Label, s.Source, s.Nodes[len(s.Nodes)-1].Addr)}
+}
+
+// Silence says what it means that a log with nothing to explain has no reports.
+func Silence() []string {
+	return []string{
+		"a log without reports does not prove the heap intact: without the integrity check memcheck prints nothing even on a damaged heap, an overflow that ends within the backup at the start of the next node goes unnoticed, and many wrong frees only return an error code",
+		"a dump of the pool's memory shows such damage: the first bytes of each node against the header that they are a backup of, magics and checksums of nodes that were never freed, and links between nodes",
+	}
+}
+
+// find returns a node that a listing before showed, and that listing.
+func (e *Explainer) find(addr heap.Addr) (*heap.Node, *heap.Snapshot) {
+	names := make([]string, 0, len(e.listings))
+	for name := range e.listings {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		l := e.listings[name]
+		for _, s := range []*heap.Snapshot{l.last, l.complete} {
+			if s == nil {
+				continue
+			}
+			i, ok := slices.BinarySearchFunc(s.Nodes, addr, func(n heap.Node, a heap.Addr) int {
+				switch {
+				case n.Addr < a:
+					return -1
+				case n.Addr > a:
+					return 1
+				}
+				return 0
+			})
+			if ok {
+				return &s.Nodes[i], s
+			}
+		}
+	}
+	return nil, nil
+}
+
+// lookUp completes a node from the last listing that shows it.
+func (e *Explainer) lookUp(f *heap.Finding, n *heap.Node) {
+	if n == nil || n.State != heap.Used {
+		return
+	}
+	known, in := e.find(n.Addr)
+	if known == nil {
+		return
+	}
+	if len(n.Stack) == 0 && !repeats(known.Stack) {
+		n.Stack = known.Stack
+	}
+	if n.Size == 0 {
+		n.Size = known.Size
+	}
+	if n.Owner == 0 {
+		n.Owner = known.Owner
+	}
+	if name, ok := in.Owners[n.Owner]; ok && f.Owners[n.Owner] == "" {
+		if f.Owners == nil {
+			f.Owners = make(map[heap.Owner]string)
+		}
+		f.Owners[n.Owner] = name
+	}
+}
+
+// repeats reports whether a stack consists of one address several times: what
+// an overwritten header holds in place of LRs.
+func repeats(s heap.Stack) bool {
+	if len(s) < 2 {
+		return false
+	}
+	for _, a := range s {
+		if a != s[0] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,346 @@
+package damage_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/heapwright/heapwright/console"
+	"github.com/heapwright/heapwright/damage"
+	"github.com/heapwright/heapwright/heap"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+// explained returns what a real log reports, explained, and the notes.
+func explained(t *testing.T, path string) (all []*heap.Finding, notes []string) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	e := damage.NewExplainer(nil)
+	for item, err := range console.NewReader(f, filepath.Base(path)).Items() {
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case item.Snapshot != nil:
+			e.Add(item.Snapshot)
+		default:
+			e.Explain(item.Finding)
+			all = append(all, item.Finding)
+		}
+	}
+	return all, e.Notes()
+}
+
+// The conclusions drawn from real logs, whose truth is known: the logs print
+// the buffers A, B, C before one of them is overrun or freed wrongly.
+func TestLogs(t *testing.T) {
+	paths, err := filepath.Glob("../console/testdata/*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := 0
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".log")
+		golden := filepath.Join("testdata", name+".json")
+		if _, err := os.Stat(golden); err != nil && !*update {
+			continue // a log of another device
+		}
+		all, notes := explained(t, path)
+		got, err := json.MarshalIndent(map[string]any{"findings": all, "notes": notes}, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, '\n')
+		if *update {
+			if err := os.WriteFile(golden, got, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), string(got)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		done++
+	}
+	if done < 12 {
+		t.Errorf("only %d logs", done)
+	}
+}
+
+// header is a damaged header at 0x1024 of the node at 0x1000 behind a used node
+// at 0x400, with backups, as a 32-bit device with call stacks reports it.
+func header(differs string, bytes byte) *heap.Finding {
+	f := &heap.Finding{
+		Kind: heap.HeaderDamaged, Op: "free", Node: 0x1000, Recovered: true, Repaired: true, Stack: heap.Stack{},
+		Previous: &heap.Node{Addr: 0x400, Payload: 0x448, Total: 0xc00, Owner: 3, Stack: heap.Stack{0x8000}},
+		Subject:  &heap.Node{Addr: 0x1000, Payload: 0x1048, Total: 0x100, Owner: 4, Stack: heap.Stack{}},
+		Owners:   map[heap.Owner]string{3: "net", 4: "log"},
+	}
+	a := heap.Memory{Addr: 0x1024, Bytes: make([]byte, 20)}
+	b := heap.Memory{Addr: 0x1044, Bytes: make([]byte, 4)}
+	at := heap.Addr(0x1024)
+	for i, name := range []string{"magic", "task id", "previous node", "gap size", "checksum", "size and flags"} {
+		field := heap.Field{Name: name, Header: "0x1", Backup: "0x1"}
+		if i == 5 {
+			at = 0x1044
+		}
+		if differs[i] == '*' {
+			field.Differs, field.Header = true, "0x2"
+			if f.Span.Start == 0 {
+				f.Span.Start = at
+			}
+			f.Span.End = at + 4
+			for k := range 4 {
+				if i < 5 {
+					a.Bytes[4*i+k] = bytes
+				} else {
+					b.Bytes[k] = bytes
+				}
+			}
+		}
+		f.Fields = append(f.Fields, field)
+		at += 4
+	}
+	f.Memory = []heap.Memory{a, b}
+	return f
+}
+
+func listing(label string, boot int, addrs ...heap.Addr) *heap.Snapshot {
+	s := &heap.Snapshot{Label: label, Source: "log:1", Boot: boot, Owners: map[heap.Owner]string{7: "sensor"}}
+	for _, a := range addrs {
+		s.Nodes = append(s.Nodes, heap.Node{Addr: a, Stack: heap.Stack{a + 1, a + 2}})
+	}
+	return s
+}
+
+type names struct{}
+
+func (names) Frames(lr heap.Addr) []heap.Frame {
+	return []heap.Frame{{Addr: lr, Function: "inner", Inlined: true}, {Addr: lr, Function: "f_" + lr.String()}}
+}
+
+// What follows from where the damage lies, and from what was known before.
+func TestExplain(t *testing.T) {
+	wild := func(p heap.Addr) *heap.Finding {
+		return &heap.Finding{Kind: heap.InsideNode, Op: "free", Node: 0x1000, Expected: 0x1048, Pointer: p, Task: "net", Stack: heap.Stack{}}
+	}
+	free := header("******", 'A')
+	free.Previous.State, free.Previous.Payload, free.Previous.Owner = heap.Free, 0, 0
+	noFront := header("******", 'A')
+	noFront.Previous = nil
+	stacked := wild(0x5010)
+	stacked.Stack, stacked.Frames = heap.Stack{0x8000, 0x8100, 0x8200}, []heap.Addr{0x4ff0, 0x5008, 0x5040}
+	own := header("******", 'A')
+	own.Previous.Stack = heap.Stack{}
+	for _, c := range []struct {
+		name    string
+		before  []*heap.Snapshot
+		f       *heap.Finding
+		culprit heap.Addr
+		says    []string // in Cause, CulpritReason, Reach or Unseen
+		not     []string
+	}{
+		{"overflow", nil, header("******", 'A'), 0x400, []string{
+			"task net's buffer of at most 3000 bytes at 0x448 was written past its end with 'A' (0x41), by at least 72 bytes if it left no gap; it was allocated by f_0x8000",
+			"overflow: the damage begins with the first field", "the 36 bytes in front of the header", "12 bytes in the middle of the damage",
+			"if the one that wrote was freed", "byte 'A' (0x41) repeated",
+		}, []string{"stray", "underflow"}},
+		{"overflow of the first field only", nil, header("*-----", 'A'), 0x400, []string{"by at least 40 bytes if it left no gap"}, []string{"in the middle of the damage"}},
+		{"zeroes", nil, header("******", 0), 0x400, []string{"with zeroes", "zeroes"}, nil},
+		{"underflow", nil, header("-----*", 0xff), 0x1000, []string{"an underflow", "task log's buffer of at most 184 bytes at 0x1048", "does not reach the header's start"}, []string{"overflow"}},
+		{"stray write", nil, header("--*---", 9), 0, []string{"a stray write"}, []string{"task net"}},
+		{"nothing differs", nil, header("------", 9), 0, []string{"cannot be told"}, []string{"task net"}},
+		{"free memory in front", nil, free, 0x400, []string{"the free node 0x400", "after it had been freed", "whoever used it last"}, []string{"task net"}},
+		{"nothing known in front", nil, noFront, 0, []string{"what lies in front of the node was written past its end"}, nil},
+
+		{"damaged before the listing", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400)}, header("******", 'A'), 0x400, []string{"It is older than listing 1 (log:1), which ends at 0x400"}, nil},
+		{"damaged after the listing", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400, 0x1000, 0x1100)}, header("******", 'A'), 0x400, []string{"It is newer than listing 1 (log:1)"}, nil},
+		{"who allocated it, from the listing", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400)}, own, 0x400, []string{"allocated by f_0x401"}, nil},
+		{"a listing of another boot", []*heap.Snapshot{listing("listing 1", 1, 0x100, 0x400)}, header("******", 'A'), 0x400, nil, []string{"listing 1"}},
+
+		{"moved on", nil, wild(0x1058), 0, []string{"16 bytes behind the start", "moved on after the allocation", "unaligned ones"}, []string{"second free."}},
+		{"moved back", nil, wild(0x1010), 0, []string{"56 bytes in front", "moved back"}, nil},
+		{"far inside", nil, wild(0x2048), 0, []string{"If that node is used", "this is the second free"}, nil},
+		{"freed twice", []*heap.Snapshot{listing("listing 4", 0, 0x1000, 0x2000)}, wild(0x2048), 0, []string{"freed twice: listing 4 (log:1) shows a used node 0x2000"}, []string{"whether the node found is used"}},
+		{"inside a listed node", []*heap.Snapshot{listing("listing 4", 0, 0x1000, 0x2000)}, wild(0x3000), 0, []string{"which listing 4 (log:1) shows as used"}, []string{"whether the node found is used"}},
+		{"on the stack", nil, stacked, 0, []string{"into its own call stack", "in the frame of f_0x8200, level 2"}, nil},
+		{"half a report", nil, wild(0), 0, []string{"cannot be told"}, nil},
+
+		{"short overflow", nil, &heap.Finding{
+			Kind: heap.BackupDamaged, Op: "free", Node: 0x1000, Stack: heap.Stack{},
+			Previous: &heap.Node{Addr: 0x400, Payload: 0x448, Total: 0xc00, Stack: heap.Stack{}},
+			Memory:   []heap.Memory{{Addr: 0x1000, Bytes: []byte("AAAAAAAA\x00\x00\x00\x00")}},
+		}, 0x400, []string{"the buffer of at most 3000 bytes at 0x448 was written at least 8 bytes past its end", "begins where its payload ends"}, nil},
+		{"the word in front", nil, &heap.Finding{Kind: heap.HeaderDamaged, Op: "free", Fields: []heap.Field{{Name: "size and flags", Header: "0xffffffff"}}, Stack: heap.Stack{}}, 0, []string{
+			"overwritten up to its last word", "byte 0xff repeated", "the device gives up",
+		}, nil},
+		{"text", nil, func() *heap.Finding {
+			f := header("****--", 0)
+			copy(f.Memory[0].Bytes, "GET /index.html ")
+			return f
+		}(), 0x400, []string{`with text "GET /index.html "`}, nil},
+		{"pointers", nil, func() *heap.Finding {
+			f := header("***---", 0)
+			copy(f.Memory[0].Bytes, "\x00\x20\x00\x00\x10\x20\x00\x00\x20\x20\x00\x00")
+			return f
+		}(), 0x400, []string{"3 of 3 words look like pointers into the heap"}, nil},
+		{"the pool's head", nil, &heap.Finding{Kind: heap.PoolHeadDamaged, Op: "check", Fields: []heap.Field{{Name: "free list 1"}}}, 0, []string{"no node lies in front of the pool's head"}, nil},
+		{"a list of free nodes", nil, &heap.Finding{Kind: heap.FreeIndexWrong, Op: "alloc"}, 0, []string{"the header of a free node was overwritten"}, nil},
+	} {
+		e := damage.NewExplainer(names{})
+		for _, s := range c.before {
+			e.Add(s)
+		}
+		f := c.f
+		e.Explain(f)
+		var culprit heap.Addr
+		if f.Culprit != nil {
+			culprit = f.Culprit.Addr
+		}
+		text := f.Cause + "\n" + f.CulpritReason + "\n" + f.Reach + "\n" + strings.Join(f.Unseen, "\n")
+		if culprit != c.culprit {
+			t.Errorf("%s: culprit %s, want %s", c.name, culprit, c.culprit)
+		}
+		for _, s := range c.says {
+			if !strings.Contains(text, s) {
+				t.Errorf("%s: lacks %q:\n%s", c.name, s, text)
+			}
+		}
+		for _, s := range c.not {
+			if strings.Contains(text, s) {
+				t.Errorf("%s: says %q:\n%s", c.name, s, text)
+			}
+		}
+		if c.name == "freed twice" && f.Kind != heap.DoubleFree || c.name != "freed twice" && f.Kind == heap.DoubleFree {
+			t.Errorf("%s: %s", c.name, f.Kind)
+		}
+	}
+}
+
+// One write through several nodes: the culprit is in front of the first, and a
+// restart ends what belongs together.
+func TestChain(t *testing.T) {
+	second := func(boot int) *heap.Finding {
+		f := header("******", 'A')
+		f.Node, f.Boot = 0x2000, boot
+		f.Previous = &heap.Node{Addr: 0x1000, Payload: 0x1048, Total: 0x1000, Owner: 4, Stack: heap.Stack{}}
+		f.Owners = map[heap.Owner]string{4: "log"}
+		f.Span = heap.Span{Start: 0x2024, End: 0x2048}
+		f.Memory = nil
+		return f
+	}
+	e := damage.NewExplainer(nil)
+	first := header("******", 'A')
+	e.Explain(first)
+	third := second(0)
+	third.Node, third.Previous = 0x3000, &heap.Node{Addr: 0x2000, Stack: heap.Stack{}}
+	for _, f := range []*heap.Finding{second(0), third} {
+		e.Explain(f)
+		if f.Culprit == nil || f.Culprit.Addr != 0x400 || f.Owners[3] != "net" ||
+			!strings.HasPrefix(f.CulpritReason, "the nodes in between were overwritten too: overflow:") ||
+			!strings.Contains(f.Cause, "only another victim") {
+			t.Errorf("culprit %v (%s), owners %v: %s", f.Culprit, f.CulpritReason, f.Owners, f.Cause)
+		}
+	}
+	f := second(1)
+	if e.Explain(f); f.Culprit == nil || f.Culprit.Addr != 0x1000 {
+		t.Errorf("after a restart the culprit is %v", f.Culprit)
+	}
+}
+
+// Only a listing that ends the log and is cut may be one the device hangs in.
+func TestNotes(t *testing.T) {
+	cut := listing("listing 2", 0, 0x100, 0x400)
+	cut.Partial = "cut after 2 nodes"
+	e := damage.NewExplainer(nil)
+	e.Add(listing("listing 1", 0, 0x100))
+	if n := e.Notes(); n != nil {
+		t.Errorf("a complete listing gives %q", n)
+	}
+	e.Add(cut)
+	if n := e.Notes(); len(n) != 1 || !strings.Contains(n[0], "listing 2 (log:1)") || !strings.Contains(n[0], "behind 0x400") {
+		t.Errorf("%q", n)
+	}
+	e.Explain(header("******", 'A'))
+	if n := e.Notes(); n != nil {
+		t.Errorf("in front of a report it gives %q", n)
+	}
+}
+
+// Whatever a source observed: no panic, nothing observed is changed, and no
+// culprit without a reason.
+func TestExplainAnything(t *testing.T) {
+	kinds := []heap.Kind{
+		heap.HeaderDamaged, heap.BackupDamaged, heap.BothDamaged, heap.LinkBroken, heap.PoolHeadDamaged, heap.FreeIndexWrong,
+		heap.InsideNode, heap.OutsidePool, heap.InsideFree, heap.DoubleFree, "other",
+	}
+	addr := rapid.Custom(func(t *rapid.T) heap.Addr {
+		a := heap.Addr(rapid.IntRange(0, 64).Draw(t, "a") * 4)
+		if rapid.IntRange(0, 9).Draw(t, "far") == 0 {
+			a = ^a
+		}
+		return a
+	})
+	node := rapid.Custom(func(t *rapid.T) *heap.Node {
+		if rapid.Bool().Draw(t, "none") {
+			return nil
+		}
+		return &heap.Node{
+			Addr: addr.Draw(t, "addr"), Payload: addr.Draw(t, "payload"), Total: uint64(addr.Draw(t, "total")),
+			State: heap.State(rapid.IntRange(0, 2).Draw(t, "state")), Owner: heap.Owner(rapid.IntRange(0, 3).Draw(t, "owner")),
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		e := damage.NewExplainer(nil)
+		for range rapid.IntRange(1, 8).Draw(t, "steps") {
+			if rapid.IntRange(0, 3).Draw(t, "listing") == 0 {
+				s := listing("l", rapid.IntRange(0, 1).Draw(t, "boot"), 4, 8, 64, 128)
+				if rapid.Bool().Draw(t, "cut") {
+					s.Partial = "cut"
+				}
+				e.Add(s)
+				continue
+			}
+			f := &heap.Finding{
+				Kind: rapid.SampledFrom(kinds).Draw(t, "kind"), Op: rapid.SampledFrom([]string{"", "free", "check"}).Draw(t, "op"),
+				Node: addr.Draw(t, "node"), Pointer: addr.Draw(t, "pointer"), Expected: addr.Draw(t, "expected"),
+				Subject: node.Draw(t, "subject"), Previous: node.Draw(t, "previous"),
+				Span: heap.Span{Start: addr.Draw(t, "start"), End: addr.Draw(t, "end")},
+			}
+			for range rapid.IntRange(0, 4).Draw(t, "fields") {
+				f.Fields = append(f.Fields, heap.Field{
+					Name: "x", Header: rapid.SampledFrom([]string{"", "0x1", "0xffffffff", "junk"}).Draw(t, "header"),
+					Backup: rapid.SampledFrom([]string{"", "0x1"}).Draw(t, "backup"), Differs: rapid.Bool().Draw(t, "differs"),
+				})
+			}
+			for range rapid.IntRange(0, 3).Draw(t, "pieces") {
+				f.Memory = append(f.Memory, heap.Memory{Addr: addr.Draw(t, "at"), Bytes: rapid.SliceOfN(rapid.SampledFrom([]byte{0, 'A', 7}), 0, 12).Draw(t, "bytes")})
+			}
+			for range rapid.IntRange(0, 4).Draw(t, "levels") {
+				f.Stack, f.Frames = append(f.Stack, addr.Draw(t, "lr")), append(f.Frames, addr.Draw(t, "fp"))
+			}
+			before := *f
+			e.Explain(f)
+			if f.Node != before.Node || f.Pointer != before.Pointer || f.Expected != before.Expected || !f.Stack.Equal(before.Stack) || len(f.Memory) != len(before.Memory) {
+				t.Fatalf("changed what was observed: %+v to %+v", before, *f)
+			}
+			if f.Culprit != nil && f.CulpritReason == "" {
+				t.Fatalf("no reason: %+v", f)
+			}
+		}
+		e.Notes()
+	})
+}

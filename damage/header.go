@@ -1,0 +1,280 @@
+package damage
+
+import (
+	"fmt"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
+)
+
+// header explains an overwritten control header.
+func (c *docket) header() {
+	if c.Node == 0 {
+		c.word()
+		return
+	}
+	c.evidence()
+	switch c.pattern() {
+	case fromFront:
+		if len(c.Memory) > 0 && c.Span.Start > c.Node && c.Memory[0].Addr > c.Node {
+			c.before = uint64(c.Memory[0].Addr - c.Node)
+		}
+		c.overflow()
+	case fromBehind:
+		c.Culprit = c.Subject
+		c.CulpritReason = "underflow: the damage ends where its own payload begins and does not reach the header's start"
+		c.Cause = "an underflow: only the end of the header was overwritten, which lies right in front of " + c.own() + "; a write to negative offsets of it, or through a pointer that is a little too low, does that"
+	case inMiddle:
+		c.Cause = "a stray write: bytes on both sides of the damage inside the header are intact, so neither the buffer in front nor the node's own ran into it; a write through a wild or stale pointer does that, and nothing in the report says whose"
+	case unclear:
+		if c.Partial != "" {
+			c.Cause = "what happened cannot be told from what the log has of the report"
+		} else {
+			c.Cause = "what overwrote the header cannot be told: the report shows too little of it"
+		}
+	}
+	c.when()
+}
+
+// Where in the header the damage lies.
+type pattern uint8
+
+const (
+	unclear    pattern = iota
+	fromFront          // from its start on
+	fromBehind         // at its end only
+	inMiddle
+)
+
+// pattern says where the damage lies. Fields stand in order of address; the
+// checksum, which other damage leaves wrong but not different, is no evidence.
+func (c *docket) pattern() pattern {
+	compared, first, last := 0, -1, -1
+	for _, f := range c.Fields {
+		if f.Header == "" || f.Backup == "" {
+			continue
+		}
+		if f.Differs {
+			if first < 0 {
+				first = compared
+			}
+			last = compared
+		}
+		compared++
+	}
+	switch {
+	case compared == 0:
+		// The integrity check stops at a wrong magic or list pointer, which is
+		// the first word of the header.
+		if len(c.Fields) > 0 && c.Op == "check" && c.Previous != nil {
+			return fromFront
+		}
+		return unclear
+	case first < 0:
+		return unclear
+	case first == 0:
+		return fromFront
+	case last == compared-1:
+		return fromBehind
+	}
+	return inMiddle
+}
+
+// own names the damaged node's own payload.
+func (c *docket) own() string {
+	if c.Subject != nil {
+		return c.buffer(c.Subject)
+	}
+	return fmt.Sprintf("the payload of node %s", c.Node)
+}
+
+// evidence looks at the bytes shown: what they look like, how far they go.
+func (c *docket) evidence() {
+	seed := c.Span.Start
+	if c.Span.Len() == 0 {
+		seed = c.firstShown()
+	}
+	c.lrs = c.gap()
+	if r, ok := runAt(c.Memory, seed, c.Node, int(c.lrs.Len())); ok {
+		c.run = r
+	}
+	switch {
+	case c.Span.Len() > 0: // known from the comparison with the backup
+		c.Reach = looks(shown(c.Memory, c.Span), c.Node)
+	case c.run.span.Len() > 0 && len(c.Fields) > 0:
+		c.Span = c.run.span
+		c.Reach = looks([]byte{c.run.b, c.run.b}, c.Node)
+		if c.run.open {
+			c.Reach += ", as far as the report shows memory"
+		} else {
+			c.Reach += fmt.Sprintf(", up to %s", c.run.span.End)
+		}
+	default:
+		if b := c.headerBytes(); len(b) > 0 {
+			c.Reach = looks(b, c.Node)
+		}
+	}
+}
+
+// firstShown is where the first word of the damaged header lies. The report
+// gives its value as the first field; the memory around shows where it is.
+func (c *docket) firstShown() heap.Addr {
+	if len(c.Fields) == 0 || c.Fields[0].Header == "" {
+		return c.Node
+	}
+	if h := c.headerAt(); h != 0 {
+		return h
+	}
+	return c.Node
+}
+
+// headerAt is where the node's own control header lies: behind the backup, as
+// in the node in front, whose own header is as long as its backup.
+func (c *docket) headerAt() heap.Addr {
+	p := c.Previous
+	if p == nil || p.Payload <= p.Addr {
+		return 0
+	}
+	head := p.Payload - p.Addr
+	switch head { // node heads of devices that keep backups are twice a header
+	case 48, 56, 72, 80, 96, 144:
+		return c.Node + head/2
+	}
+	return c.Node
+}
+
+// headerBytes are the bytes shown of the node's head.
+func (c *docket) headerBytes() []byte {
+	start := c.headerAt()
+	if start == 0 {
+		return nil
+	}
+	return shown(c.Memory, heap.Span{Start: start, End: c.Node + c.Previous.Payload - c.Previous.Addr})
+}
+
+// gap is the hole between the pieces of memory that show the header: LRs, which
+// reports of a wrong checksum do not print.
+func (c *docket) gap() heap.Span {
+	if c.Span.Len() == 0 || len(c.Memory) < 2 {
+		return heap.Span{}
+	}
+	last := c.Memory[len(c.Memory)-1]
+	before := c.Memory[len(c.Memory)-2]
+	s := heap.Span{Start: before.Addr + heap.Addr(len(before.Bytes)), End: last.Addr}
+	if s.End <= s.Start || s.Len() > 64 || s.Len() < 12 {
+		return heap.Span{}
+	}
+	return s
+}
+
+// overflow explains damage from the start of the header on.
+func (c *docket) overflow() {
+	p := c.Previous
+	if p == nil {
+		c.Cause = "what lies in front of the node was written past its end: the damage begins with the first field of the header; the report does not say what that is"
+		return
+	}
+	past := uint64(0)
+	if c.Span.End > c.Node {
+		past = uint64(c.Span.End - c.Node)
+	}
+	with := ""
+	switch {
+	case c.run.span.Len() > 0 && c.run.b == 0:
+		with = " with zeroes"
+	case c.run.span.Len() > 0:
+		with = " with " + byteName(c.run.b)
+	case c.Reach != "":
+		with = " with " + c.Reach
+	}
+	if p.State != heap.Used {
+		c.blame(p, "the memory in front is free: whoever used it last may still write to it, or wrote past its end before freeing it")
+		c.Cause = fmt.Sprintf("memory in front of the header was written%s after it had been freed, or before: %s lies there", with, c.buffer(p))
+		if c.chained() {
+			c.Cause = c.chain(with)
+		}
+		return
+	}
+	c.blame(p, "overflow: the damage begins with the first field of the header behind its payload")
+	if c.chained() {
+		c.Cause = c.chain(with)
+		return
+	}
+	how := "past its end"
+	if past > 0 {
+		how = fmt.Sprintf("past its end%s, by at least %s", with, plain.Plural(int(past), "byte"))
+		if c.before > 0 {
+			how += " if it left no gap"
+		}
+	} else {
+		how += with
+	}
+	c.Cause = fmt.Sprintf("an overflow: %s was written %s", c.buffer(p), how)
+	if len(p.Stack) > 0 {
+		c.Cause += "; it was allocated " + c.e.by(p.Stack[0])
+	}
+}
+
+// chain says that one write went through several nodes.
+func (c *docket) chain(with string) string {
+	return fmt.Sprintf("one overflow went through several nodes: the node in front, %s, was overwritten%s as well, so the write began in %s or before it; the device names the node in front, which is only another victim",
+		c.Previous.Addr, with, c.buffer(c.Culprit))
+}
+
+// when narrows down when it happened: a listing walks from header to header,
+// past the damaged one only as long as that is intact.
+func (c *docket) when() {
+	for _, l := range c.e.listings {
+		for _, s := range []*heap.Snapshot{l.last, l.complete} {
+			if s == nil || len(s.Nodes) == 0 || s.Nodes[0].Addr > c.Node {
+				continue
+			}
+			switch last := s.Nodes[len(s.Nodes)-1].Addr; {
+			case last > c.Node:
+				c.Cause += fmt.Sprintf(". It is newer than %s (%s), which still found its way past this header", s.Label, s.Source)
+				return
+			case c.Previous != nil && last == c.Previous.Addr && s.Partial == "":
+				c.Cause += fmt.Sprintf(". It is older than %s (%s), which ends at %s: memused stops at a damaged header without saying so, and what lies behind is missing from it", s.Label, s.Source, last)
+				return
+			}
+		}
+	}
+}
+
+// backup explains an overwritten backup, which lies at the start of its node,
+// right behind the payload of the node in front.
+func (c *docket) backup() {
+	b, ok := at(c.Memory, c.Node)
+	if r, long := runAt(c.Memory, c.Node, c.Node, 16); ok && long {
+		c.run = r
+		c.Span = r.span
+		c.Reach = looks([]byte{b, b}, c.Node)
+	}
+	if c.Previous == nil {
+		c.Cause = "the backup at the start of the node is damaged, the node's own header is not: most likely what lies in front of it was written a few bytes past its end"
+		return
+	}
+	far := "a few bytes"
+	if c.Span.Len() > 0 {
+		far = fmt.Sprintf("at least %s", plain.Plural(int(c.Span.Len()), "byte"))
+	}
+	c.blame(c.Previous, "overflow: the backup that was overwritten begins where its payload ends")
+	if c.chained() {
+		c.Cause = c.chain("")
+		return
+	}
+	c.Cause = fmt.Sprintf("a short overflow: %s was written %s past its end, into the backup that lies there, and not as far as the header behind", c.buffer(c.Previous), far)
+}
+
+// word explains the report of a word in front of a pointer that makes no
+// sense: the device gives up before it looks for the node.
+func (c *docket) word() {
+	c.Cause = "the control header in front of the pointer that was passed was overwritten up to its last word, by the node in front of it writing past its end or by its own user writing in front of the buffer; or the pointer never came from an allocation"
+	if len(c.Fields) == 1 {
+		var v uint64
+		if _, err := fmt.Sscanf(c.Fields[0].Header, "0x%x", &v); err == nil && len(c.Fields[0].Header) == 10 {
+			b := []byte{byte(v), byte(v >> 8), byte(v >> 16), byte(v >> 24)}
+			c.Reach = "the last word of the header is " + looks(b, 0)
+		}
+	}
+}
