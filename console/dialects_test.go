@@ -2,8 +2,11 @@ package console
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,8 @@ import (
 
 	"github.com/heapwright/heapwright/heap"
 )
+
+var updateDevices = flag.Bool("update-devices", false, "rewrite testdata/devices/*.txt")
 
 // A format prints nodes as one version of a system does, to be read back.
 type format struct {
@@ -156,7 +161,7 @@ func TestFormatsRoundTrip(t *testing.T) {
 func TestFormatsCut(t *testing.T) {
 	for _, f := range formats {
 		t.Run(f.name, func(t *testing.T) {
-			nodes := f.some(6)
+			nodes := f.some(4)
 			log := f.print(nodes)
 			for n := len(f.header(nodes)); n < len(log); n++ {
 				_, snaps, err := read(t, log[:n])
@@ -235,6 +240,44 @@ func TestFormatsLostBytes(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A log of each system, from the boot on: a leak among a cache, churn and
+// what was allocated at boot.
+func TestDeviceLogs(t *testing.T) {
+	logs, err := filepath.Glob("testdata/devices/*.log")
+	if err != nil || len(logs) == 0 {
+		t.Fatal("no logs", err)
+	}
+	for _, name := range logs {
+		log := testdata(t, strings.TrimPrefix(name, "testdata/"))
+		r, snaps, err := readFrom(t, bytes.NewReader(log))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		b.WriteString(renderWhole(t, snaps))
+		for _, f := range findings(t, bytes.NewReader(log)) {
+			fmt.Fprintf(&b, "%s: %s\n%v\n", f.Source, f.Summary(), f.Stack)
+		}
+		for _, n := range r.Notes() {
+			fmt.Fprintln(&b, n)
+		}
+		golden := strings.TrimSuffix(name, "log") + "txt"
+		if *updateDevices {
+			if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(string(want), b.String()); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 // little-endian.
 //
 // A backtrace is pairs of program counter and stack pointer, innermost first.
+// One with CORRUPTED behind it ends where the device could not go on.
 // The device prints return addresses less 3, so that they lie within the call;
 // a Stack holds return addresses. RISC-V devices print no backtrace.
 const (
@@ -66,7 +67,7 @@ func (e *espidfReports) line(line []byte, number int) bool {
 		return true
 	}
 	if _, after, ok := bytes.Cut(line, []byte("Backtrace:")); ok {
-		e.open.Stack = espidfBacktrace(after)
+		e.open.Stack, e.open.Frames = espidfBacktrace(after)
 		e.end()
 		return true
 	}
@@ -210,18 +211,19 @@ func (e *espidfReports) assertion(line []byte) bool {
 }
 
 // espidfBacktrace reads pairs "PC:SP".
-func espidfBacktrace(b []byte) heap.Stack {
-	stack := heap.Stack{}
+func espidfBacktrace(b []byte) (stack heap.Stack, frames []heap.Addr) {
+	stack = heap.Stack{}
 	for i := skipSpace(b, 0); len(stack) < maxLevels; i = skipSpace(b, i) {
 		pc, j := parseHex(b, i)
 		if j == i || j == len(b) || b[j] != ':' {
 			break
 		}
-		_, i = parseHex(b, j+1)
-		if i == j+1 {
+		var sp heap.Addr
+		if sp, i = parseHex(b, j+1); i == j+1 {
 			break
 		}
 		stack = append(stack, pc+3)
+		frames = append(frames, sp)
 	}
-	return stack
+	return stack, frames
 }

@@ -150,9 +150,9 @@ ets Jun  8 2016 00:22:57
 `
 
 func TestESPIDFCorruptHeap(t *testing.T) {
-	tail := func(op string, stack heap.Stack) *heap.Finding {
+	tail := func(op string, stack heap.Stack, frames ...heap.Addr) *heap.Finding {
 		return &heap.Finding{
-			Kind: heap.HeaderDamaged, Op: op, Source: "x.log:2", Stack: stack,
+			Kind: heap.HeaderDamaged, Op: op, Source: "x.log:2", Stack: stack, Frames: frames,
 			Span:   heap.Span{Start: 0x3ffe270c, End: 0x3ffe270d},
 			Memory: []heap.Memory{{Addr: 0x3ffe270a, Bytes: []byte{0x78, 0x56, 0xac, 0xba}}},
 			Detail: "the guard word at 0x3ffe270a, behind a payload, should be 0xbaad5678 and is 0xbaac5678",
@@ -162,13 +162,14 @@ func TestESPIDFCorruptHeap(t *testing.T) {
 		}
 	}
 	stack := heap.Stack{0x40081a4d, 0x400869c8, 0x400d2779}
+	frames := []heap.Addr{0x3ffb1f70, 0x3ffb1f90, 0x3ffb1fb0}
 	got := findings(t, strings.NewReader(espidfCrash))
-	if d := cmp.Diff([]*heap.Finding{tail("free", stack)}, got); d != "" {
+	if d := cmp.Diff([]*heap.Finding{tail("free", stack, frames...)}, got); d != "" {
 		t.Error(d)
 	}
 	old := strings.Replace(espidfCrash, "assert failed: multi_heap_free multi_heap_poisoning.c:259 (head != NULL)",
 		`assertion "head != NULL" failed: file "/esp-idf/components/heap/multi_heap_poisoning.c", line 201, function: multi_heap_free`, 1)
-	if d := cmp.Diff([]*heap.Finding{tail("free", stack)}, findings(t, strings.NewReader(old))); d != "" {
+	if d := cmp.Diff([]*heap.Finding{tail("free", stack, frames...)}, findings(t, strings.NewReader(old))); d != "" {
 		t.Error("before 4.4:", d)
 	}
 	// A check, and the log ends.

@@ -87,8 +87,13 @@ func TestRTThread(t *testing.T) {
 		addr, total uint64
 		owner       string
 	}{
-		{0x20004818, 144, "NONE"}, {0x200048a8, 2064, "NONE"}, {0x200050b8, 28, "main"}, {0x200050d4, 444, "main"},
-		{0x20005290, 32, "main"}, {0x200052b0, 52, "main"}, {0x20005300, 28, "main"},
+		{0x20004818, 144, "NONE"},
+		{0x200048a8, 2064, "NONE"},
+		{0x200050b8, 28, "main"},
+		{0x200050d4, 444, "main"},
+		{0x20005290, 32, "main"},
+		{0x200052b0, 52, "main"},
+		{0x20005300, 28, "main"},
 	} {
 		want += fmt.Sprintf("%#x payload=0x0 size=0 total=%d owner=%q birth=0 serial=0 []\n", n.addr, n.total, n.owner)
 	}
