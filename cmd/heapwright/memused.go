@@ -37,6 +37,7 @@ Exit codes: 0 shown, 2 wrong usage or unreadable input.`,
 		Example: `  heapwright memused console.log --symbols firmware.elf
   heapwright memused console.log -g --symbols firmware.elf --top 10
   heapwright memused console.log -g --symbols firmware.elf --format pprof -o heap.pb.gz
+  heapwright memused console.log -g --symbols firmware.elf -v
   heapwright memused console.log --listing 3
   heapwright memused console.log --all -o listings.log
   heapwright memused - --format json < console.log`,
