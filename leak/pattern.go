@@ -68,14 +68,16 @@ func (p Pattern) String() string { return strings.Join(p.globs, " <- ") }
 
 // Match reports whether neighbouring frames of the chain, innermost first, fit
 // the pattern. The zero Pattern matches nothing.
-func (p Pattern) Match(frames []heap.Frame) bool {
+func (p Pattern) Match(frames []heap.Frame) bool { return p.match(namesOf(frames)) }
+
+func (p Pattern) match(chain []names) bool {
 	if len(p.globs) == 0 {
 		return false
 	}
 next:
-	for i := 0; i+len(p.globs) <= len(frames); i++ {
+	for i := 0; i+len(p.globs) <= len(chain); i++ {
 		for j, g := range p.globs {
-			if !matchFrame(g, &frames[i+j]) {
+			if !chain[i+j].match(g) {
 				continue next
 			}
 		}
@@ -84,15 +86,33 @@ next:
 	return false
 }
 
-func matchFrame(glob string, f *heap.Frame) bool {
+// names are what a frame goes by.
+type names struct {
+	name     string
+	original string // of a clone; else empty
+}
+
+func (n *names) match(glob string) bool {
+	return matchGlob(glob, n.name) || n.original != "" && matchGlob(glob, n.original)
+}
+
+func namesOf(frames []heap.Frame) []names {
+	chain := make([]names, len(frames))
+	for i := range frames {
+		chain[i] = frameNames(&frames[i])
+	}
+	return chain
+}
+
+func frameNames(f *heap.Frame) names {
 	if f.Function == "" {
-		return matchGlob(glob, f.Addr.String())
+		return names{name: f.Addr.String()}
 	}
-	if matchGlob(glob, f.Function) {
-		return true
+	n := names{name: f.Function}
+	if original := uncloned(f.Function); len(original) != len(f.Function) {
+		n.original = original
 	}
-	original := uncloned(f.Function)
-	return len(original) != len(f.Function) && matchGlob(glob, original)
+	return n
 }
 
 // matchGlob reports whether the glob fits the whole name. Only the last * is

@@ -214,9 +214,10 @@ func (s *Suppressions) Apply(g *Growth, now time.Time) {
 	for i := range g.Sites {
 		site := &g.Sites[i]
 		var but []string
+		chain := namesOf(site.Frames)
 		for j := range s.rules {
 			r := &s.rules[j]
-			if !r.pattern.Match(site.Frames) {
+			if !r.pattern.match(chain) {
 				continue
 			}
 			r.matched = true

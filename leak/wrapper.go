@@ -2,6 +2,7 @@ package leak
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
@@ -112,10 +113,11 @@ func wrapper(f *heap.Frame, patterns []string) bool {
 			return true
 		}
 	}
-	for _, g := range patterns {
-		if len(g) <= maxPattern && matchFrame(strings.TrimSpace(g), f) {
-			return true
-		}
+	if len(patterns) == 0 {
+		return false
 	}
-	return false
+	n := frameNames(f)
+	return slices.ContainsFunc(patterns, func(g string) bool {
+		return len(g) <= maxPattern && n.match(strings.TrimSpace(g))
+	})
 }

@@ -39,7 +39,9 @@ A log without reports does not prove the heap intact: see the note it ends with.
 Exit codes: 0 nothing was reported, 2 wrong usage or unreadable input,
 3 damage or a wild pointer was reported.`,
 		Example: `  heapwright damage console.log --symbols firmware.elf
+  heapwright damage console.log --verbose
   heapwright damage monday.log tuesday.log --symbols firmware.nm.txt
+  heapwright damage console.log --symbols firmware.elf -v
   heapwright damage console.log --format sarif -o damage.sarif
   heapwright damage - --format json < console.log`,
 		Args: args(1, 0, "at least one LOG, or - for standard input"),

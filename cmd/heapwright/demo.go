@@ -29,6 +29,7 @@ Ctrl-C ends the program early and shows what there is by then.
 Exit codes: 0 shown, 2 wrong usage.`,
 		Example: `  heapwright demo
   heapwright demo --shell
+  heapwright demo --duration 1m --leak=false
   heapwright demo --ops 20000 --seed 7 --overflow=false`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -34,7 +34,7 @@ complete listings.`,
 		Example: `  heapwright diff console.log --symbols firmware.elf
   heapwright diff console.log --from 2 --to 5
   heapwright diff console.log --from "wifi connected" --to "wifi lost"
-  heapwright diff before.log after.log --symbols firmware.nm.txt --top 5
+  heapwright diff before.log after.log --symbols firmware.nm.txt --top 5 --verbose
   heapwright diff console.log --symbols firmware.elf -v
   heapwright diff - --format json -o diff.json < console.log`,
 		Args: args(1, 2, "one LOG or two"),

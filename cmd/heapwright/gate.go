@@ -182,9 +182,9 @@ func (g *gate) apply(cmd *cobra.Command, in *input, out *output, growth *leak.Gr
 }
 
 // decide returns the outcome as an error with its exit code, nil for success.
-// It writes the new baseline if one is asked for. Damage is how many reports
-// of a damaged heap the logs hold.
-func (g *gate) decide(cmd *cobra.Command, growth *leak.Growth, damage int) error {
+// It writes the new baseline if one is asked for. Reports is how often the
+// device complained about its heap.
+func (g *gate) decide(cmd *cobra.Command, growth *leak.Growth, reports int) error {
 	if g.write != "" {
 		return g.accept(cmd, growth)
 	}
@@ -199,8 +199,8 @@ func (g *gate) decide(cmd *cobra.Command, growth *leak.Growth, damage int) error
 	switch {
 	case len(o.Failing) > 0:
 		return exitError{exitLeak, err}
-	case damage > 0:
-		return exitError{exitCorruption, fmt.Errorf("no leak is confirmed, but the logs hold %s of a damaged heap", plain.Plural(damage, "report"))}
+	case reports > 0:
+		return exitError{exitCorruption, fmt.Errorf("no leak is confirmed, but the device reported a damaged heap or a wild pointer: %s", plain.Plural(reports, "report"))}
 	case o.Inconclusive:
 		return exitError{exitInconclusive, nil}
 	}

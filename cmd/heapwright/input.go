@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/heapwright/heapwright/console"
+	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
@@ -29,7 +30,11 @@ type input struct {
 	count    int      // listings so far
 	restarts int      // of the device, between listings
 	boots    int      // restarts in the logs before the one being read
-	damage   int      // reports of a damaged heap
+	// names resolves stacks in what is kept of the device's own reports about
+	// its heap; nil: nothing is kept, they are only counted.
+	names    heap.Symbolizer
+	findings []heap.Finding // up to maxFindings
+	reports  int            // all
 }
 
 func (in *input) flags(cmd *cobra.Command) {
@@ -213,15 +218,19 @@ func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, e
 	return true, nil
 }
 
-// snapshots returns those of the log, and counts its reports of damage.
+// snapshots returns those of the log, and keeps its reports about the heap.
 func (in *input) snapshots(r *console.Reader) iter.Seq2[*heap.Snapshot, error] {
 	return func(yield func(*heap.Snapshot, error) bool) {
+		e := damage.NewExplainer(in.names)
 		for item, err := range r.Items() {
-			if f := item.Finding; f != nil {
-				if !f.Kind.WildPointer() {
-					in.damage++
-				}
-			} else if !yield(item.Snapshot, err) || err != nil {
+			if item.Finding != nil {
+				in.finding(e, item.Finding)
+				continue
+			}
+			if in.names != nil && err == nil {
+				e.Add(item.Snapshot)
+			}
+			if !yield(item.Snapshot, err) || err != nil {
 				return
 			}
 		}
@@ -231,6 +240,14 @@ func (in *input) snapshots(r *console.Reader) iter.Seq2[*heap.Snapshot, error] {
 				return
 			}
 		}
+	}
+}
+
+func (in *input) finding(e *damage.Explainer, f *heap.Finding) {
+	in.reports++
+	if in.names != nil && len(in.findings) < maxFindings {
+		e.Explain(f)
+		in.findings = append(in.findings, *f)
 	}
 }
 

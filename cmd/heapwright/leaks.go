@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
 )
@@ -48,6 +49,8 @@ usage or unreadable input, 3 none, but the device reported a damaged heap,
 4 inconclusive: too few complete listings to tell what growth means.`,
 		Example: `  heapwright leaks console.log --symbols firmware.elf
   heapwright leaks monday.log tuesday.log --symbols firmware.nm.txt --top 5
+  heapwright leaks console.log --verbose
+  heapwright leaks console.log --symbols firmware.elf -v
   heapwright leaks - --format json -o leaks.json < console.log
   heapwright leaks console.log --symbols firmware.elf --format pprof -o heap.pb.gz
   heapwright leaks console.log --symbols firmware.elf --format collapsed | flamegraph.pl
@@ -105,6 +108,7 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	if err != nil {
 		return err
 	}
+	v.in.names = sym
 	all := v.between.open()
 	v.in.marks = v.between.marks()
 	series := leak.NewSeries(sym, leak.Options{Wrappers: v.wrappers, Interval: v.interval})
@@ -133,11 +137,16 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	growth := series.Growth()
 	v.in.checkSymbols(cmd, &v.out, sym, siteStacks(growth))
 	v.gate.apply(cmd, &v.in, &v.out, growth)
+	findings := v.in.findings
+	if len(findings) > 0 && v.out.format == "text" {
+		findings = nil
+		v.in.notes = append(v.in.notes, "the device reported a damaged heap or a wild pointer, "+plain.Plural(v.in.reports, "report")+": heapwright damage explains them")
+	}
 	err = v.out.document(cmd, &report.Document{
-		Growth: growth, Symbols: sym, Notes: v.in.notes, Listing: last.listing(), Mappings: mappings(sym),
+		Growth: growth, Findings: findings, Symbols: sym, Notes: v.in.notes, Listing: last.listing(), Mappings: mappings(sym),
 	})
 	if err != nil {
 		return err
 	}
-	return v.gate.decide(cmd, growth, v.in.damage)
+	return v.gate.decide(cmd, growth, v.in.reports)
 }

@@ -36,6 +36,7 @@ each holds. The text is a console log again: any verb reads it.
 Exit codes: 0 shown, 2 wrong usage or unreadable input.`,
 		Example: `  heapwright memused console.log --symbols firmware.elf
   heapwright memused console.log -g --symbols firmware.elf --top 10
+  heapwright memused console.log -g --verbose
   heapwright memused console.log -g --symbols firmware.elf --format pprof -o heap.pb.gz
   heapwright memused console.log -g --symbols firmware.elf -v
   heapwright memused console.log --listing 3
