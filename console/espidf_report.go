@@ -91,8 +91,8 @@ func (e *espidfReports) end() {
 	if f.Kind == heap.HeaderDamaged && f.Subject != nil && e.got == espidfFreeWord && f.Op == "free" {
 		f.Kind, f.Pointer, f.Span, f.Reach = heap.DoubleFree, f.Subject.Payload, heap.Span{}, ""
 		f.Detail = "the guard word in front of it holds the pattern of free memory"
-		f.Cause = "The memory was freed before and then freed again."
-		f.Unseen = []string{"The device does not record who freed the memory first."}
+		f.Cause = "the memory was freed before and then freed again"
+		f.Unseen = []string{"who freed the memory first: the device does not record it"}
 	}
 	if f.Kind == heap.FreeDamaged && e.wrong > 1 {
 		f.Detail = fmt.Sprintf("%d words of free memory do not hold the fill pattern", e.wrong)
@@ -139,19 +139,19 @@ func (e *espidfReports) begin(text []byte, number int) {
 		f.Kind, f.Node = heap.HeaderDamaged, at
 		f.Subject = &heap.Node{Addr: at, Payload: at + espidfHeadSize, Stack: heap.Stack{}}
 		f.Detail = "the guard word in front of the payload " + is
-		f.Cause = "Somebody wrote past the end of the memory in front of this node, or in front of its own start."
-		f.Unseen = []string{"The device does not say which memory is in front of the node, nor who allocated either."}
+		f.Cause = "somebody wrote past the end of the memory in front of this node, or in front of the start of its own"
+		f.Unseen = []string{"which memory is in front of the node, and who allocated either: the device does not say it"}
 	case "Bad tail":
 		f.Kind = heap.HeaderDamaged
 		f.Detail = fmt.Sprintf("the guard word at %s, behind a payload, %s", at, is)
 		f.Reach = fmt.Sprintf("%d bytes past the end of the payload at least", last)
-		f.Cause = "The user of the memory that ends there wrote past its end."
-		f.Unseen = []string{"The device does not say where that memory begins, nor who allocated it."}
+		f.Cause = "the user of the memory that ends there wrote past its end"
+		f.Unseen = []string{"where that memory begins, and who allocated it: the device does not say it"}
 	default:
 		f.Kind = heap.FreeDamaged
 		f.Detail = "a word of free memory " + is
-		f.Cause = "Somebody wrote to memory after freeing it, or far past the end of the memory in front of it."
-		f.Unseen = []string{"The device does not record who had the memory before."}
+		f.Cause = "somebody wrote to memory after freeing it, or far past the end of the memory in front of it"
+		f.Unseen = []string{"who had the memory before: the device does not record it"}
 	}
 }
 

@@ -157,8 +157,8 @@ func TestESPIDFCorruptHeap(t *testing.T) {
 			Memory: []heap.Memory{{Addr: 0x3ffe270a, Bytes: []byte{0x78, 0x56, 0xac, 0xba}}},
 			Detail: "the guard word at 0x3ffe270a, behind a payload, should be 0xbaad5678 and is 0xbaac5678",
 			Reach:  "3 bytes past the end of the payload at least",
-			Cause:  "The user of the memory that ends there wrote past its end.",
-			Unseen: []string{"The device does not say where that memory begins, nor who allocated it."},
+			Cause:  "the user of the memory that ends there wrote past its end",
+			Unseen: []string{"where that memory begins, and who allocated it: the device does not say it"},
 		}
 	}
 	stack := heap.Stack{0x40081a4d, 0x400869c8, 0x400d2779}

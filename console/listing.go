@@ -140,15 +140,20 @@ func (l *listing) drop() {
 	}
 }
 
-// name gives an owner a name, unless it has one.
-func (l *listing) name(o heap.Owner, name string) {
+// name gives an owner a name, unless it has one. It keeps a copy.
+func (l *listing) name(o heap.Owner, name []byte) {
 	if _, ok := l.owners[o]; ok || len(l.owners) >= maxOwners {
 		return
 	}
 	if l.owners == nil {
 		l.owners = make(map[heap.Owner]string)
 	}
-	l.owners[o] = strings.ToValidUTF8(name, "?")
+	l.owners[o] = nameOf(name)
+}
+
+// nameOf returns what a device calls a task or a pool, within bounds.
+func nameOf(name []byte) string {
+	return strings.ToValidUTF8(string(bytes.TrimSpace(name[:min(len(name), maxTaskName)])), "?")
 }
 
 // remark adds what the snapshot's Partial should say.

@@ -157,7 +157,7 @@ func nuttxTitle(line []byte) string {
 		if string(rest) == "ALL" {
 			return nuttxAll
 		}
-		return "task " + string(bytes.ToValidUTF8(rest, []byte("?")))
+		return "task " + nameOf(rest)
 	case "leak":
 		return "nodes of ended tasks"
 	case "biggest":
@@ -311,11 +311,11 @@ func (r *nuttxValues) owner(l *listing) heap.Owner {
 	switch {
 	case r.negative && r.pid == 1:
 		o = -o
-		l.name(o, "memory pools")
+		l.name(o, []byte("memory pools"))
 	case r.negative:
 		o = -o
 	case o == 0 && l.layout.(*nuttxLayout).hasPID():
-		l.name(o, "idle task")
+		l.name(o, []byte("idle task"))
 	}
 	return o
 }

@@ -60,7 +60,7 @@ func rtthreadHeader(line []byte, l *listing) bool {
 		return false
 	}
 	if _, name, ok := bytes.Cut(l.title, []byte("name    : ")); ok {
-		l.pool = string(bytes.ToValidUTF8(bytes.TrimSpace(name), []byte("?")))
+		l.pool = nameOf(name)
 	}
 	l.layout = new(rtthreadLayout)
 	return true
@@ -177,7 +177,7 @@ func (v *rtthreadValues) add(l *listing) {
 		return
 	}
 	owner := rtthreadOwner(v.name)
-	l.name(owner, string(v.name))
+	l.name(owner, v.name)
 	l.add(v.addr, 0, v.width).Owner = owner
 }
 
@@ -193,13 +193,13 @@ func (v *rtthreadValues) finding() *heap.Finding {
 		Kind: heap.HeaderDamaged, Op: "memtrace", Node: v.addr, Stack: heap.Stack{},
 		Subject: &heap.Node{Addr: v.addr, Stack: heap.Stack{}},
 		Detail:  "the mark in its header is not the one of a node",
-		Cause:   "Somebody wrote past the end of the memory in front of this node.",
-		Unseen:  []string{"The device compares one word of the header: what else is overwritten it does not say."},
+		Cause:   "somebody wrote past the end of the memory in front of this node",
+		Unseen:  []string{"what else is overwritten: the device compares one word of the header"},
 	}
 	if len(v.name) > 0 {
 		owner := rtthreadOwner(v.name)
 		f.Subject.Owner = owner
-		f.Owners = map[heap.Owner]string{owner: string(bytes.ToValidUTF8(v.name, []byte("?")))}
+		f.Owners = map[heap.Owner]string{owner: nameOf(v.name)}
 		f.Detail = fmt.Sprintf("%s; as far as it can be believed, thread %q allocated it", f.Detail, f.Owners[owner])
 	}
 	return f

@@ -107,8 +107,8 @@ func TestRTThread(t *testing.T) {
 		Subject: &heap.Node{Addr: 0x20005300, Owner: owner, Stack: heap.Stack{}},
 		Owners:  map[heap.Owner]string{owner: "main"},
 		Detail:  `the mark in its header is not the one of a node; as far as it can be believed, thread "main" allocated it`,
-		Cause:   "Somebody wrote past the end of the memory in front of this node.",
-		Unseen:  []string{"The device compares one word of the header: what else is overwritten it does not say."},
+		Cause:   "somebody wrote past the end of the memory in front of this node",
+		Unseen:  []string{"what else is overwritten: the device compares one word of the header"},
 	}}, got); d != "" {
 		t.Error(d)
 	}

@@ -50,7 +50,7 @@ func zephyrHeader(line []byte, l *listing) bool {
 		return false
 	}
 	if which = bytes.TrimSpace(bytes.TrimPrefix(which, []byte("by "))); len(which) > 0 {
-		l.pool = string(bytes.ToValidUTF8(which, []byte("?")))
+		l.pool = nameOf(which)
 	}
 	l.tickHz = 1000
 	l.layout = new(zephyrLayout)
@@ -109,7 +109,7 @@ func zephyrRow(line []byte, l *listing) bool {
 	n.Payload, n.Total, n.Birth = heap.Addr(v[0]), v[1], ms
 	n.Owner = heap.Owner(v[3])
 	if len(name) > 0 && n.Owner != 0 {
-		l.name(n.Owner, string(name))
+		l.name(n.Owner, name)
 	}
 	l.doubtful = true
 	if l.layout.(*zephyrLayout).stacks || end < len(value) || skipSpace(rest, 0) < len(rest) {
