@@ -12,6 +12,7 @@ type calendar struct {
 	// x is when each column was taken, in mean intervals from the first: from
 	// 0 to n-1.
 	x []float64
+	timed bool // by a clock
 	// number is the listing of a column, as reports count.
 	number []int
 	// doom is the probability that a node that appeared in one column and is
@@ -29,7 +30,8 @@ func (p *population) date(skipped int) *calendar {
 	if p.calendar != nil {
 		return p.calendar
 	}
-	c := &calendar{n: len(p.columns), x: p.positions()}
+	c := &calendar{n: len(p.columns)}
+	c.x, c.timed = p.positions()
 	p.calendar = c
 	for _, column := range p.columns {
 		c.number = append(c.number, column.number+skipped)
@@ -78,9 +80,9 @@ func (p *population) matrix(t *track, skipped int) *matrix {
 // the numbers of the listings. A step in which much less happened than in the
 // others is made that much shorter, so that two listings in a row, or a device
 // that idles, do not make a leak look as if it had stopped.
-func (p *population) positions() []float64 {
+func (p *population) positions() (x []float64, timed bool) {
 	n := len(p.columns)
-	steps := p.steps()
+	steps, timed := p.steps()
 	came := p.turnover()
 	rates := make([]float64, n-1)
 	for i := range rates {
@@ -95,17 +97,17 @@ func (p *population) positions() []float64 {
 		}
 		sum += steps[i]
 	}
-	x := make([]float64, n)
+	x = make([]float64, n)
 	for i, s := range steps {
 		x[i+1] = x[i] + s*float64(n-1)/sum
 	}
-	return x
+	return x, timed
 }
 
-// steps returns the time from each column to the next, in any unit.
-func (p *population) steps() []float64 {
-	steps := make([]float64, len(p.columns)-1)
-	timed := true
+// steps returns the time from each column to the next, in any unit, and
+// whether a clock tells it.
+func (p *population) steps() (steps []float64, timed bool) {
+	steps, timed = make([]float64, len(p.columns)-1), true
 	for i := range steps {
 		d, ok := between(p.columns[i], p.columns[i+1])
 		steps[i] = float64(d)
@@ -116,7 +118,7 @@ func (p *population) steps() []float64 {
 			steps[i] = float64(p.columns[i+1].number - p.columns[i].number)
 		}
 	}
-	return steps
+	return steps, timed
 }
 
 // turnover returns how many nodes appeared in each column at the sites that

@@ -46,6 +46,13 @@ func binomialTail(k, n, q float64) float64 {
 	return min(1, p)
 }
 
+// fewer returns the probability that no more than late of late+early events are
+// late, where a share of them is expected to be. Fractions count as late.
+func fewer(late, early, share float64) float64 {
+	early = math.Floor(early + 1e-9)
+	return binomialTail(early, early+math.Ceil(late-1e-9), 1-share)
+}
+
 // discoveries returns which of the p-values hold when a share q of those that
 // hold may be false (Benjamini and Hochberg, 1995).
 func discoveries(p []float64, q float64) []bool {

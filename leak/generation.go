@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"strconv"
 )
 
 // A matrix is what one site's nodes did in one run of the device.
@@ -38,6 +39,10 @@ type judgement struct {
 	// its p counts as a test.
 	tested bool
 
+	// weak says that the source tells too little to confirm a leak; then
+	// reason is that of a suspect as well.
+	weak bool
+
 	age           int     // of maturity, in columns
 	mature, freed float64 // nodes that got older, and how many of those were freed
 	leaked        int     // nodes born since the first column and mature
@@ -56,6 +61,11 @@ func generation(m *matrix) judgement {
 	j := judgement{p: 1, verdict: Stable}
 	if reason := m.births(); reason != "" {
 		j.reason = reason
+		return j
+	}
+	if life := m.churn(); life > 0 {
+		// It counts as a test: that its nodes die is not known from births.
+		j.reason, j.tested = fmt.Sprintf("every node is freed within %s: churn", listings(life)), true
 		return j
 	}
 	ages := m.ages()
@@ -176,7 +186,7 @@ func (m *matrix) judge(age int) judgement {
 	base = old - oldLeft
 	total := j.mature - j.freed
 	if total < 2 {
-		j.reason = m.transient(age, j.mature, total)
+		j.reason = m.transient(age, total)
 		return j
 	}
 	reject := func(format string, args ...any) judgement {
@@ -189,7 +199,13 @@ func (m *matrix) judge(age int) judgement {
 	for c := end + 1; c < n; c++ {
 		stay[c] = births[c] * total / born
 	}
-	why, fading := m.pattern(stay, start)
+	why, fading := m.pattern(stay, start, n)
+	if why != "" && !m.timed && n-start > 3 {
+		// The last listing may have been taken right after the one before.
+		if other, p := m.pattern(stay, start, n-1); other == "" {
+			why, fading = "", p
+		}
+	}
 	if why != "" {
 		return reject("%s", why)
 	}
@@ -197,7 +213,7 @@ func (m *matrix) judge(age int) judgement {
 	j.p = max(poissonTail(j.freed, expected), fading)
 	switch {
 	case total-base < keep*j.mature:
-		return reject("old nodes are freed as new ones come: %s stay and %s %s freed", number(j.mature), number(j.freed+base), were(j.freed+base))
+		return reject("old nodes are freed as new ones come: %s came, %s went", number(j.mature), number(j.freed+base))
 	}
 	var arrived, replaced float64
 	since := sort.Search(n-1, func(c int) bool { return m.x[c] >= float64(n-1)*2/3 })
@@ -253,11 +269,12 @@ func (m *matrix) judge(age int) judgement {
 const keep = .6
 
 // pattern says why the births of the nodes that stay, by column, are not those
-// of a leak, or else how likely births that fade would look like that.
-func (m *matrix) pattern(stay []float64, start int) (why string, fading float64) {
-	v := stay[start:]
+// of a leak, or else how likely births that fade would look like that. It looks
+// at columns start to end-1.
+func (m *matrix) pattern(stay []float64, start, end int) (why string, fading float64) {
+	v := stay[start:end]
 	from, third := m.x[start-1], [3]float64{}
-	whole := m.x[m.n-1] - from
+	whole := m.x[end-1] - from
 	var total, top, mean float64
 	var lately, before float64 // in the last quarter, in the half before
 	var topAt, occupied int
@@ -288,9 +305,9 @@ func (m *matrix) pattern(stay []float64, start int) (why string, fading float64)
 		return m.stopped(), 1
 	case top > .6*total && occupied < len(v)/2+1 || occupied < 3:
 		return fmt.Sprintf("%s of %s came in listing %d: a one-off step", number(top), nodes(total), m.number[topAt]), 1
-	case late < .35*(early+late) && binomialTail(early/spread, (early+late)/spread, .5) < .1,
+	case late < .35*(early+late) && fewer(late/spread, early/spread, .5) < .1,
 		third[2] < .1*total,
-		lately < .4*before/2 && binomialTail(before/spread, (lately+before)/spread, 2./3) < stall:
+		lately < .4*before/2 && fewer(lately/spread, before/spread, 1./3) < stall:
 		return fmt.Sprintf("ever fewer new nodes stay, %s in the first half, then %s: a warm-up that fades", number(early), number(late)), 1
 	}
 	return "", fadingTail(mean/total, total/spread, fade)
@@ -338,34 +355,49 @@ func dispersion(v []float64) float64 {
 	return max(1, above/below)
 }
 
-// transient says why nothing is left of a site's births.
-func (m *matrix) transient(age int, mature, left float64) string {
+// transient says why next to nothing is left of a site's births.
+func (m *matrix) transient(age int, left float64) string {
 	if left >= 1 {
-		return "too few new nodes stay to tell anything: " + number(left)
+		return "only one new node stays: too few to tell anything"
 	}
-	if mature > 0 {
-		return fmt.Sprintf("%s got older than %s, and all were freed", nodes(mature), listings(age))
-	}
-	recent := false
+	old, young := 0.0, 0.0
 	for i := range m.rows {
-		recent = recent || m.rows[i].born >= m.n-1-age && m.rows[i].end() > 0
-	}
-	old := 0.0
-	for i := range m.rows {
-		if r := &m.rows[i]; r.born > 0 && r.born < m.n-1-age {
+		switch r := &m.rows[i]; {
+		case r.born == 0:
+		case r.born >= m.n-1-age:
+			young += r.end()
+		default:
 			old += r.end()
 		}
 	}
-	if old > 0 {
+	if life := m.longest(); old > 0 {
 		return m.stopped()
-	}
-	if life := m.longest(); life > 0 {
+	} else if life > 0 {
 		return fmt.Sprintf("every node is freed within %s: churn", listings(life))
 	}
-	if recent {
-		return "its only new nodes are too young to tell"
+	return fmt.Sprintf("its only new %s came too late to tell anything", noun(young, "node"))
+}
+
+// churn returns by which age every node is dead, where that is much less than
+// the listings show; 0 otherwise.
+func (m *matrix) churn() int {
+	life := m.longest()
+	if life == 0 || life > max(1, m.n/3) {
+		return 0
 	}
-	return "every node is freed before the next listing: churn"
+	born, left := 0.0, 0.0
+	for i := range m.rows {
+		r := &m.rows[i]
+		if r.born == 0 || r.born+life >= m.n {
+			continue
+		}
+		born += r.at(r.born)
+		left += r.at(r.born + life)
+	}
+	if born == 0 || left > 0 {
+		return 0
+	}
+	return life
 }
 
 // longest returns the age, in columns, by which every node whose death was
@@ -400,14 +432,16 @@ func (m *matrix) stopped() string {
 	return fmt.Sprintf("fills to %s and stops: no new node stays after listing %d", nodes(held), m.number[last])
 }
 
-func number(x float64) string { return fmt.Sprintf("%d", int(math.Round(x))) }
+func number(x float64) string { return strconv.Itoa(int(math.Round(x))) }
 
-func nodes(x float64) string {
+func noun(x float64, one string) string {
 	if math.Round(x) == 1 {
-		return "1 node"
+		return one
 	}
-	return number(x) + " nodes"
+	return one + "s"
 }
+
+func nodes(x float64) string { return number(x) + " " + noun(x, "node") }
 
 func were(x float64) string {
 	if math.Round(x) == 1 {
@@ -416,9 +450,4 @@ func were(x float64) string {
 	return "were"
 }
 
-func listings(n int) string {
-	if n == 1 {
-		return "1 listing"
-	}
-	return fmt.Sprintf("%d listings", n)
-}
+func listings(n int) string { return strconv.Itoa(n) + " " + noun(float64(n), "listing") }

@@ -9,17 +9,21 @@ import (
 // falseShare is the share of the confirmed sites that may be false.
 const falseShare = .05
 
+// falseChance is how probable chance may be for a suspect.
+const falseChance = .05
+
 // judge fills in the verdicts of all sites, and what is compared. It returns
 // what they are made of.
 func (s *Series) judge(g *Growth) []judgement {
 	found := make([]judgement, len(s.sites.all))
 	var tests []float64
 	var tested []int
+	dumps := s.dumps()
 	for i, t := range s.sites.all {
 		site := &g.Sites[i]
 		*site = t.Site
 		w := g.Pool(site.Pool)
-		j, runs := t.gravest(s)
+		j, runs := t.gravest(s, w)
 		if j.from == 0 || !j.candidate && j.from != w.First && w.Conclusive() && j.verdict == Stable {
 			site.From, site.To = w.First, w.Last
 		} else {
@@ -27,6 +31,9 @@ func (s *Series) judge(g *Growth) []judgement {
 		}
 		if j.verdict == "" {
 			j = s.unjudged(t, w)
+			if k := dumps.judge(t); k.verdict != "" {
+				j = k
+			}
 		}
 		if j.candidate {
 			j.p = min(1, j.p*float64(max(1, runs)))
@@ -65,12 +72,15 @@ func (j *judgement) conclude(site *Site, proven bool) {
 	}
 	site.P = j.p
 	switch {
-	case proven:
+	case proven && !j.weak:
 		site.Verdict = Confirmed
-	case j.p <= .05:
+	case j.p <= falseChance && (proven || !j.weak):
 		site.Verdict = Suspect
 	}
 	switch {
+	case j.weak && site.Verdict != Suspect:
+		return
+	case j.weak:
 	case site.Verdict == Stable && j.freed > 0:
 		site.Reason = fmt.Sprintf("nodes are still freed now and then: %s of the %s", number(j.freed), j.old())
 		return
@@ -82,7 +92,7 @@ func (j *judgement) conclude(site *Site, proven bool) {
 	default:
 		site.Reason = fmt.Sprintf("new nodes keep coming, and of the %s only %s %s ever freed", j.old(), number(j.freed), were(j.freed))
 	}
-	if site.Verdict == Suspect {
+	if site.Verdict == Suspect && !j.weak {
 		site.Reason += "; too few to exclude chance"
 	}
 	site.LeakedNodes = j.leaked
@@ -119,7 +129,10 @@ func (s *Series) unjudged(t *track, w Window) judgement {
 
 // gravest returns the gravest judgement of a site over all runs, and how many
 // runs counted as tests. Without a verdict, no run was long enough.
-func (t *track) gravest(s *Series) (judgement, int) {
+func (t *track) gravest(s *Series, w Window) (judgement, int) {
+	if t.counts {
+		return s.trend(t, w), 0
+	}
 	best, tests := t.past, t.tests
 	for _, p := range s.pools {
 		if t.population != p || p.pool != t.Pool {

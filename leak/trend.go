@@ -1,0 +1,91 @@
+package leak
+
+import (
+	"fmt"
+	"math"
+)
+
+// trend judges a site of which only counts are known: nodes without addresses
+// have no lives to follow. Growth alone cannot tell a leak from a cache, so a
+// leak is never confirmed.
+func (s *Series) trend(t *track, w Window) judgement {
+	if w.Complete < minColumns {
+		return judgement{}
+	}
+	var counts []float64
+	for i := w.First; i <= w.Last; i++ {
+		for _, in := range s.listings[i-1] {
+			if in.Pool == t.Pool && in.Partial == "" {
+				counts = append(counts, float64(t.At(i).Nodes))
+			}
+		}
+	}
+	counts = thinned(counts, maxColumns)
+	n := len(counts)
+	j := judgement{p: risingTail(counts), verdict: Stable, from: w.First, to: w.Last}
+	grown := counts[n-1] - counts[0]
+	switch late := counts[n-1] - counts[n-1-max(1, n/3)]; {
+	case grown <= 0:
+		j.reason = "it does not grow"
+	case j.p > falseChance:
+		j.reason = "it grows and shrinks"
+	case late <= 0:
+		j.reason = fmt.Sprintf("grew to %s and stopped", nodes(counts[n-1]))
+	default:
+		j.candidate, j.tested, j.weak, j.verdict = true, true, true, Inconclusive
+		j.reason = fmt.Sprintf("grows steadily, by %s; without addresses that may be a cache", nodes(grown))
+		j.leaked = int(grown)
+		j.perInterval = grown / float64(n-1)
+		j.span = [2]column{s.column(w.First, t.Pool), s.column(w.Last, t.Pool)}
+	}
+	return j
+}
+
+// column returns when a listing of a pool was taken.
+func (s *Series) column(listing int, pool string) column {
+	for _, in := range s.listings[listing-1] {
+		if in.Pool == pool {
+			return column{listing, in.Time, in.Tick, in.TickHz}
+		}
+	}
+	return column{number: listing}
+}
+
+// thinned leaves out values evenly until there are at most most; it keeps the
+// first and the last.
+func thinned[T any](v []T, most int) []T {
+	if len(v) <= most {
+		return v
+	}
+	out := make([]T, most)
+	for i := range out {
+		out[i] = v[i*(len(v)-1)/(most-1)]
+	}
+	return out
+}
+
+// risingTail returns the probability that values in any order rise as much as
+// these do (Mann and Kendall, with the variance corrected for ties).
+func risingTail(v []float64) float64 {
+	n := float64(len(v))
+	score, ties := 0.0, map[float64]float64{}
+	for i := range v {
+		ties[v[i]]++
+		for j := range i {
+			switch {
+			case v[i] > v[j]:
+				score++
+			case v[i] < v[j]:
+				score--
+			}
+		}
+	}
+	variance := n * (n - 1) * (2*n + 5)
+	for _, k := range ties {
+		variance -= k * (k - 1) * (2*k + 5)
+	}
+	if variance <= 0 || score <= 0 {
+		return 1
+	}
+	return normalTail(-(score - 1) / math.Sqrt(variance/18))
+}
