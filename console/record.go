@@ -142,7 +142,10 @@ type recordTotals struct {
 	failed   int    // allocations
 	guessed  int    // actions that had to be guessed
 	chains   int    // call stacks that could not be split
+	sizeless int    // nodes whose size the log lacks, in one snapshot at most
+	rootless int    // the same for call stacks
 	back     int    // times that the clock went back
+	midway   int    // recordings whose beginning the log lacks
 	searched int    // nodes looked at to explain invalid frees
 }
 
@@ -285,9 +288,17 @@ func (r *records) number(table, id int, isNew bool) {
 // event takes in an event as it was printed.
 func (r *records) event(e recordEvent) {
 	e.tick += r.tick &^ (recordTick - 1)
+	if !r.begun && r.addr(0) == noAddr {
+		r.slot = e.slot // the log begins in the middle of it
+		r.total.midway++
+	}
+	missing := (e.slot - r.slot%recordSlots + recordSlots) % recordSlots
+	if missing > 0 {
+		e.gap = true
+		r.lost += missing
+		r.total.lost += missing
+	}
 	if r.begun {
-		slot := r.slot % recordSlots
-		missing := (e.slot - slot + recordSlots) % recordSlots
 		if e.tick < r.tick {
 			if r.tick-e.tick > recordTick/2 {
 				e.tick += recordTick
@@ -295,9 +306,6 @@ func (r *records) event(e recordEvent) {
 				r.total.back++
 			}
 		}
-		e.gap = missing > 0
-		r.lost += missing
-		r.total.lost += missing
 	}
 	r.begun = true
 	r.slot = e.slot + 1
@@ -441,7 +449,7 @@ func (r *records) snapshot() {
 	r.since = 0
 	r.chains.split()
 	s := &heap.Snapshot{Tick: r.last, Nodes: make([]heap.Node, 0, len(r.live))}
-	nameless, old := 0, 0
+	nameless, old, sizeless, rootless := 0, 0, 0, 0
 	for _, n := range r.live {
 		switch a := r.addr(n.addr); {
 		case a == noAddr:
@@ -453,6 +461,12 @@ func (r *records) snapshot() {
 		if n.epoch < r.epoch {
 			old++
 		}
+		if r.size(n.size) < 0 {
+			sizeless++
+		}
+		if !r.chains.has(int(n.lr)) {
+			rootless++
+		}
 		s.Nodes = append(s.Nodes, r.node(n))
 	}
 	slices.SortFunc(s.Nodes, func(a, b heap.Node) int {
@@ -462,6 +476,8 @@ func (r *records) snapshot() {
 		return compare(b.Serial, a.Serial)
 	})
 	s.Nodes = slices.CompactFunc(s.Nodes, func(a, b heap.Node) bool { return a.Addr == b.Addr })
+	r.total.sizeless = max(r.total.sizeless, sizeless)
+	r.total.rootless = max(r.total.rootless, rootless)
 	var partial []string
 	if r.lost > 0 {
 		partial = append(partial, plain.Plural(r.lost, "event")+" of the record missing so far")
@@ -506,11 +522,14 @@ func (r *records) notes() []string {
 			notes = append(notes, fmt.Sprintf("%s: event stream: %s%s", r.name, plain.Plural(n, one), rest))
 		}
 	}
+	note(t.midway, "recording", " whose beginning the log lacks: what was allocated before is not in the live set")
 	note(t.lost, "event", " missing")
 	note(t.overruns, "time", " the device could not print all events in time")
 	for i, table := range []string{"address", "size", "call stack"} {
 		note(t.missing[i], "entry", " of the "+table+" table missing")
 	}
+	note(t.sizeless, "live node", " without a size: the log lacks it")
+	note(t.rootless, "live node", " without a call stack: the log lacks it")
 	note(t.unknown, "free", " of nodes whose allocation was not recorded")
 	note(t.twice, "event", " contradicting the live set: nodes resized in place, or lost events")
 	note(t.back, "time", " the clock went back: garbled digits, or a restart that the log does not show")
