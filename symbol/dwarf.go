@@ -38,6 +38,10 @@ type dwarfData struct {
 	tables map[abbrevKey]*abbrevTable
 	names  map[uint64]string     // of entries, by offset in info
 	lines  map[uint64]*lineTable // by offset in line
+	// What units are read into before it is known how much there is.
+	rows        []lineRow
+	covered     []span
+	functionBuf []funcEntry
 	// Work done so far, bounded by what it can be in a sound file.
 	abbrevWork, rangeWork, lineWork int
 	damaged                         int // units that could not be read, or not fully

@@ -1,5 +1,7 @@
 package symbol
 
+import "slices"
+
 // unitData is what looking up an address in a unit needs.
 type unitData struct {
 	functions []funcEntry
@@ -36,8 +38,11 @@ const (
 // it could read.
 func (d *dwarfData) readUnit(u *unit) (*unitData, error) {
 	data := new(unitData)
-	covered, err := d.functions(u, data)
-	data.segments = flatten(covered)
+	data.functions = d.functionBuf[:0]
+	covered, err := d.functions(u, data, d.covered[:0])
+	data.segments = slices.Clone(flatten(covered))
+	d.covered = covered
+	d.functionBuf, data.functions = data.functions, slices.Clone(data.functions)
 	if u.hasLines {
 		var lineErr error
 		if data.lines, lineErr = d.lineTable(u); err == nil {
@@ -52,13 +57,13 @@ func (d *dwarfData) readUnit(u *unit) (*unitData, error) {
 
 // functions walks over the entries of u in the order of the file and collects
 // functions with the memory that they cover.
-func (d *dwarfData) functions(u *unit, data *unitData) (covered []span, err error) {
+func (d *dwarfData) functions(u *unit, data *unitData, covered []span) ([]span, error) {
 	if !u.children {
-		return nil, nil
+		return covered, nil
 	}
 	table, err := d.abbrevs(abbrevKey{u.abbrev, u.layout})
 	if err != nil {
-		return nil, err
+		return covered, err
 	}
 	c := cursor{data: d.info[:u.end], pos: int(u.next), big: d.big}
 	// open holds, for every level of nesting, the function that entries on it
@@ -79,9 +84,8 @@ func (d *dwarfData) functions(u *unit, data *unitData) (covered []span, err erro
 		switch a.tag {
 		case tagSubprogram, tagInlinedSubroutine:
 			e := d.attributes(u, &c, a)
-			f, spans := d.function(u, data, &e, a.tag, within)
-			covered = append(covered, spans...)
-			if f != nothing {
+			var f int32
+			if f, covered = d.function(u, data, &e, a.tag, within, covered); f != nothing {
 				within = f
 			}
 		case tagStructureType, tagClassType, tagUnionType, tagEnumerationType, tagArrayType, tagSubroutineType:
@@ -114,14 +118,15 @@ func (d *dwarfData) skipEntry(u *unit, c *cursor, a *abbrev) {
 	}
 }
 
-// function adds the function that e describes, and returns its number and the
-// memory it covers; nothing or dropped if it has no code.
-func (d *dwarfData) function(u *unit, data *unitData, e *entry, tag uint16, within int32) (int32, []span) {
+// function adds the function that e describes and appends the memory that it
+// covers. It returns the function's number, or nothing or dropped if it has no
+// code.
+func (d *dwarfData) function(u *unit, data *unitData, e *entry, tag uint16, within int32, covered []span) (int32, []span) {
 	if !e.has(atRanges) && !(e.has(atLowPC) && e.has(atHighPC)) {
-		return nothing, nil // a declaration, or what inlined copies refer to
+		return nothing, covered // a declaration, or what inlined copies refer to
 	}
 	if within == dropped {
-		return dropped, nil
+		return dropped, covered
 	}
 	f := funcEntry{parent: within, inlined: tag == tagInlinedSubroutine}
 	if within >= 0 {
@@ -137,20 +142,20 @@ func (d *dwarfData) function(u *unit, data *unitData, e *entry, tag uint16, with
 		}
 		f.callFile, f.callLine = uint32(min(e.callFile, 1<<32-1)), uint32(min(e.callLine, 1<<31-1))
 	}
-	var covered []span
+	n := len(covered)
 	for _, r := range d.entryRanges(u, e) {
 		if d.text.code(r.start, r.end) {
 			covered = append(covered, span{r.start, r.end, number, f.depth})
 		}
 	}
-	if len(covered) == 0 && !f.inlined {
-		return dropped, nil
+	if len(covered) == n && !f.inlined {
+		return dropped, covered
 	}
 	// An inlined copy without memory is kept: strict DWARF 2 cannot tell that
 	// of one in several pieces, but what was inlined into it has its own.
 	f.name = d.functionName(u, e)
-	if !f.inlined && covered[0].start == 0 && !d.text.real(f.name) {
-		return dropped, nil
+	if !f.inlined && covered[n].start == 0 && !d.text.real(f.name) {
+		return dropped, covered[:n]
 	}
 	data.functions = append(data.functions, f)
 	return number, covered

@@ -107,6 +107,7 @@ func (d *dwarfData) lineProgram(u *unit, c cursor, wide bool) (*lineTable, error
 	}
 
 	c = program
+	t.rows = d.rows[:0]
 	start := lineState{lineRow: lineRow{file: 1, line: 1}}
 	s := start
 	first := 0
@@ -174,7 +175,7 @@ func (d *dwarfData) lineProgram(u *unit, c cursor, wide bool) (*lineTable, error
 		err = errLines
 		t.rows = t.rows[:first]
 	}
-	t.rows = slices.Clip(t.rows)
+	d.rows, t.rows = t.rows, slices.Clone(t.rows)
 	slices.SortStableFunc(t.runs, func(a, b run) int { return cmp.Compare(a.start, b.start) })
 	return t, err
 }

@@ -2,6 +2,11 @@
 
 package symbol
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 func peakRSS(*os.ProcessState) int64 { return 0 }
+
+func cpuTime() time.Duration { return 0 }

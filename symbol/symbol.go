@@ -143,7 +143,8 @@ func (t *Table) Frames(lr heap.Addr) []heap.Frame {
 	if !ok {
 		return []heap.Frame{{Addr: lr}}
 	}
-	frames := t.lookup(pc, make([]heap.Frame, 0, 1))
+	var buf [8]heap.Frame
+	frames := slices.Clone(t.lookup(pc, buf[:0]))
 	for i := range frames {
 		frames[i].Addr = lr
 		frames[i].Function = t.names.readable(frames[i].Function)
