@@ -71,13 +71,17 @@ func (e *Explainer) restart(boot int) {
 func (e *Explainer) Add(s *heap.Snapshot) {
 	e.restart(s.Boot)
 	e.latest = s
-	l := e.listings[s.Pool]
+	key := s.Pool
+	if !walked(s) {
+		key += "\x00"
+	}
+	l := e.listings[key]
 	if l == nil {
 		if len(e.listings) == maxPools {
 			return
 		}
 		l = new(listings)
-		e.listings[s.Pool] = l
+		e.listings[key] = l
 	}
 	l.last = s
 	if s.Partial == "" {
@@ -85,10 +89,16 @@ func (e *Explainer) Add(s *heap.Snapshot) {
 	}
 }
 
+// walked reports whether a snapshot is what a device printed on a walk from node
+// to node. One put together from a record of allocations knows payloads, and
+// nothing of headers.
+func walked(s *heap.Snapshot) bool { return len(s.Nodes) == 0 || s.Nodes[0].Payload == 0 }
+
 // Explain fills in what follows from the facts in f and from what was added
 // before: Span and Reach, Culprit and CulpritReason, Cause, Unseen, the stacks
 // of nodes and the names of owners. The kind becomes DoubleFree where a listing
-// proves it. It changes nothing that the source observed.
+// proves it. It changes nothing that the source observed; and of a finding whose
+// source gives the Cause itself, it completes only nodes and owners.
 func (e *Explainer) Explain(f *heap.Finding) {
 	e.restart(f.Boot)
 	e.latest = nil
@@ -96,6 +106,9 @@ func (e *Explainer) Explain(f *heap.Finding) {
 		e.lookUp(f, n)
 	}
 	c := newDocket(e, f)
+	if f.Cause != "" {
+		return
+	}
 	switch f.Kind {
 	case heap.HeaderDamaged, heap.BothDamaged:
 		c.header()
@@ -119,7 +132,7 @@ func (e *Explainer) Explain(f *heap.Finding) {
 // device hangs in it.
 func (e *Explainer) Notes() []string {
 	s := e.latest
-	if s == nil || s.Partial == "" || len(s.Nodes) == 0 {
+	if s == nil || s.Partial == "" || len(s.Nodes) == 0 || !walked(s) {
 		return nil
 	}
 	return []string{fmt.Sprintf("%s (%s) is incomplete and the log ends with it: if the device stopped answering there, its listing hangs or stopped at a damaged header, and the node behind %s is the first suspect; a dump of the pool's memory shows it",
@@ -134,8 +147,21 @@ func Silence() []string {
 	}
 }
 
-// find returns a node that a listing before showed, and that listing.
-func (e *Explainer) find(addr heap.Addr) (*heap.Node, *heap.Snapshot) {
+// find returns the node that starts at addr, or else has this payload, as a
+// snapshot before showed it, and that snapshot. 0 is no payload.
+func (e *Explainer) find(addr, payload heap.Addr) (*heap.Node, *heap.Snapshot) {
+	n, s := e.at(addr)
+	if n == nil && payload != 0 {
+		// In a record of allocations a node is its payload.
+		if n, s = e.at(payload); n != nil && n.Payload != payload {
+			return nil, nil
+		}
+	}
+	return n, s
+}
+
+// at returns the node at an address.
+func (e *Explainer) at(addr heap.Addr) (*heap.Node, *heap.Snapshot) {
 	names := make([]string, 0, len(e.listings))
 	for name := range e.listings {
 		names = append(names, name)
@@ -169,7 +195,7 @@ func (e *Explainer) lookUp(f *heap.Finding, n *heap.Node) {
 	if n == nil || n.State != heap.Used {
 		return
 	}
-	known, in := e.find(n.Addr)
+	known, in := e.find(n.Addr, n.Payload)
 	if known == nil {
 		return
 	}

@@ -1,7 +1,9 @@
 package damage
 
 import (
+	"encoding/binary"
 	"fmt"
+	"strconv"
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
@@ -9,12 +11,16 @@ import (
 
 // header explains an overwritten control header.
 func (c *docket) header() {
-	if c.Node == 0 {
+	if c.wordOnly() {
 		c.word()
 		return
 	}
 	c.evidence()
-	switch c.pattern() {
+	p := c.pattern()
+	if c.Node == 0 {
+		p = unclear
+	}
+	switch p {
 	case fromFront:
 		if len(c.Memory) > 0 && c.Span.Start > c.Node && c.Memory[0].Addr > c.Node {
 			c.before = uint64(c.Memory[0].Addr - c.Node)
@@ -226,7 +232,7 @@ func (c *docket) chain(with string) string {
 func (c *docket) when() {
 	for _, l := range c.e.listings {
 		for _, s := range []*heap.Snapshot{l.last, l.complete} {
-			if s == nil || len(s.Nodes) == 0 || s.Nodes[0].Addr > c.Node {
+			if s == nil || len(s.Nodes) == 0 || !walked(s) || s.Nodes[0].Addr > c.Node {
 				continue
 			}
 			switch last := s.Nodes[len(s.Nodes)-1].Addr; {
@@ -266,15 +272,17 @@ func (c *docket) backup() {
 	c.Cause = fmt.Sprintf("a short overflow: %s was written %s past its end, into the backup that lies there, and not as far as the header behind", c.buffer(c.Previous), far)
 }
 
+// wordOnly reports whether all that is known is the word in front of a pointer.
+func (c *docket) wordOnly() bool {
+	return c.Node == 0 && len(c.Fields) == 1 && c.Fields[0].Backup == "" && c.Fields[0].Name == "size and flags"
+}
+
 // word explains the report of a word in front of a pointer that makes no
 // sense: the device gives up before it looks for the node.
 func (c *docket) word() {
 	c.Cause = "the control header in front of the pointer that was passed was overwritten up to its last word, by the node in front of it writing past its end or by its own user writing in front of the buffer; or the pointer never came from an allocation"
-	if len(c.Fields) == 1 {
-		var v uint64
-		if _, err := fmt.Sscanf(c.Fields[0].Header, "0x%x", &v); err == nil && len(c.Fields[0].Header) == 10 {
-			b := []byte{byte(v), byte(v >> 8), byte(v >> 16), byte(v >> 24)}
-			c.Reach = "the last word of the header is " + looks(b, 0)
-		}
+	if v, err := strconv.ParseUint(c.Fields[0].Header, 0, 32); err == nil {
+		b := binary.LittleEndian.AppendUint32(nil, uint32(v))
+		c.Reach = "the last word of the header is " + looks(b, 0)
 	}
 }

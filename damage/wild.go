@@ -34,7 +34,7 @@ func (c *docket) inside() {
 	}
 	if c.Pointer >= c.Expected && c.Expected > c.Node {
 		head := c.Expected - c.Node
-		if n, in := c.e.find(c.Pointer - head); n != nil && n.Addr != c.Node {
+		if n, in := c.e.find(c.Pointer-head, c.Pointer); n != nil && n.Addr != c.Node && n.Addr != c.Expected {
 			c.Kind = heap.DoubleFree
 			freed := *n
 			c.Subject = &freed
@@ -42,7 +42,7 @@ func (c *docket) inside() {
 			return
 		}
 	}
-	if n, in := c.e.find(c.Node); n != nil {
+	if n, in := c.e.find(c.Node, c.Expected); n != nil {
 		known := *n
 		if known.Payload == 0 {
 			known.Payload = c.Expected

@@ -30,9 +30,10 @@ Wild pointers passed to free are reports of the same kind.
 
 Understood are the reports of LiteOS 5.0 built with LOSCFG_MEM_HEAD_BACKUP
 (checksums, LOS_MemBadNodeShow, PROBABLY A WILD POINTER) or with
-LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK (memcheck, with its dumps and panic).
-memused listings in the same log tell who allocated the nodes; several logs are
-read in the order given, each as a device of its own.
+LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK (memcheck, with its dumps and panic), and
+ESP-IDF's CORRUPT HEAP lines. memused listings in the same log tell who
+allocated the nodes. Several logs are read in the order given, each as that of a
+device of its own.
 
 A log without reports does not prove the heap intact: see the note it ends with.
 
@@ -124,6 +125,9 @@ func (in *input) items(cmd *cobra.Command, path string) iter.Seq2[console.Item, 
 			if !yield(item, err) || err != nil {
 				return
 			}
+		}
+		if r.Stats().Lines == 0 {
+			yield(console.Item{}, fmt.Errorf("%s: the log is empty", name))
 		}
 	}
 }

@@ -154,7 +154,7 @@ func afterFirstLine(ts *testscript.TestScript, args []string, then func(*os.Proc
 // Ctrl-C while a log is being read: no answer, no message, the exit code of
 // shells.
 func TestInterruptedReading(t *testing.T) {
-	for _, verb := range []string{"leaks", "memused", "diff"} {
+	for _, verb := range []string{"leaks", "memused", "diff", "damage"} {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		root := newRoot()
