@@ -11,7 +11,7 @@ type calendar struct {
 	n int // columns
 	// x is when each column was taken, in mean intervals from the first: from
 	// 0 to n-1.
-	x []float64
+	x     []float64
 	timed bool // by a clock
 	// number is the listing of a column, as reports count.
 	number []int
@@ -82,6 +82,9 @@ func (p *population) matrix(t *track, skipped int) *matrix {
 // that idles, do not make a leak look as if it had stopped.
 func (p *population) positions() (x []float64, timed bool) {
 	n := len(p.columns)
+	if n < 2 {
+		return make([]float64, n), false
+	}
 	steps, timed := p.steps()
 	came := p.turnover()
 	rates := make([]float64, n-1)
