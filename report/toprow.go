@@ -217,7 +217,9 @@ func (t *text) reason(s *leak.Site, indent int) {
 			t.printf("%*s%s\n", indent, "", t.paint(color, t.fill(indent, plain.Clean(what), indent)))
 		}
 	}
-	say(s.Reason)
+	if !known(s) || t.Verbose || t.Top >= 0 {
+		say(s.Reason)
+	}
 	if s.Suppressed != "" {
 		say("suppressed by " + s.Suppressed)
 	} else if s.Baseline {
