@@ -33,7 +33,7 @@ type listing struct {
 	lrs       [maxLevels]heap.Addr // of the row read last, zeros included
 	width     int                  // of the addresses in the first row, in characters
 	missing   int                  // levels the row read last lacks
-	title     []byte               // the line in front of the header that has one of the dialect's keys; empty: none near
+	title     []byte               // the lines shortly in front of the header that have one of the dialect's keys, each with its end
 	pool      string
 	tickHz    uint64                // of Birth in the rows; 0: they have none
 	owners    map[heap.Owner]string // see name

@@ -119,7 +119,8 @@ func nuttxHeader(line []byte, l *listing) bool {
 		}
 		seen[c] = true
 	}
-	which := nuttxTitle(l.title)
+	title := bytes.TrimSuffix(l.title, []byte("\n"))
+	which := nuttxTitle(title[bytes.LastIndexByte(title, '\n')+1:])
 	if !seen[nuttxSize] || !seen[nuttxAddress] || which == nuttxFree || which == "" && len(words)-first == 2 {
 		return false
 	}

@@ -86,7 +86,8 @@ type Reader struct {
 	pool     string // announced for the next listing
 	poolLine int
 	pools    []string // that dialects named in the headers of the last command
-	// titles are the last lines with a key of dialect i that were no header.
+	// titles are the last lines, each with its end, with a key of dialect i
+	// that were no header.
 	titles   []title
 	restart  int // line of a restart since the last listing; 0: none
 	restarts int // between listings
@@ -494,11 +495,12 @@ func (r *Reader) header(line []byte, texts uint64) bool {
 		}
 		l := &listing{d: d, stacks: &r.stacks}
 		t := &r.titles[i]
-		if r.lines.line-t.line <= titleReach {
-			l.title = t.text
+		if r.lines.line-t.line > titleReach || len(t.text)+len(line) > maxLine {
+			t.text = t.text[:0]
 		}
+		l.title = t.text
 		if !d.header(line, l) {
-			t.text, t.line = append(t.text[:0], line...), r.lines.line
+			t.text, t.line = append(append(t.text, line...), '\n'), r.lines.line
 			continue
 		}
 		l.title, t.text = nil, t.text[:0]

@@ -31,12 +31,15 @@ import (
 // which is left out. Free or not, nodes follow each other without gaps: the
 // next row gives the exact length of the one before.
 //
+// With the end of the heap, which small memory prints in front, that also gives
+// the totals.
+//
 // There is no call stack. Owner is made of the four characters, so that it is
 // the same in every listing; Owners names it.
 var rtthread = dialect{
 	name:     "RT-Thread memtrace",
 	sample:   "--memory item information --",
-	keys:     []string{"memory item information --", "memory used information --", "name    : "},
+	keys:     []string{"memory item information --", "memory used information --", "name    : ", "heap_end: 0x"},
 	boot:     []string{"- RT -     Thread Operating System"},
 	header:   rtthreadHeader,
 	row:      rtthreadRow,
@@ -50,8 +53,12 @@ type rtthreadLayout struct {
 	addr heap.Addr
 	min  uint64 // of its payload's length
 	max  uint64
-	used bool // it is the node added last
-	head uint64
+	used bool   // it is the node added last
+	head uint64 // length of a header; 0: not known yet
+
+	first, end heap.Addr     // of the heap; end 0: unknown
+	stats      rtthreadStats // of the rows but the last
+	gaps       bool          // rows are missing: there are no totals
 }
 
 func rtthreadHeader(line []byte, l *listing) bool {
@@ -59,10 +66,17 @@ func rtthreadHeader(line []byte, l *listing) bool {
 	if !bytes.HasSuffix(line, []byte("--memory item information --")) && !bytes.HasSuffix(line, []byte("--memory used information --")) {
 		return false
 	}
-	if _, name, ok := bytes.Cut(l.title, []byte("name    : ")); ok {
-		l.pool = nameOf(name)
+	y := new(rtthreadLayout)
+	for title := range bytes.Lines(l.title) {
+		if _, name, ok := bytes.Cut(title, []byte("name    : ")); ok {
+			l.pool = nameOf(name)
+			y.end = 0
+		}
+		if _, end, ok := bytes.Cut(title, []byte("heap_end: ")); ok {
+			y.end, _ = parseHex(end, 0)
+		}
 	}
-	l.layout = new(rtthreadLayout)
+	l.layout = y
 	return true
 }
 
@@ -157,28 +171,73 @@ const rtthreadMaxHead = 64
 // add measures the row in front and adds the node unless it is free.
 func (v *rtthreadValues) add(l *listing) {
 	y := l.layout.(*rtthreadLayout)
-	length := uint64(v.addr - y.addr)
-	switch fits := v.addr > y.addr && length > y.min && length <= y.max+rtthreadMaxHead; {
-	case !y.used:
-	case fits:
+	if y.addr == 0 {
+		y.first = v.addr
+	} else if length := y.measure(v.addr); y.used {
 		l.last().Total = length
-		if y.min == y.max {
-			y.head = length - y.min
-		}
-	case y.min == y.max && y.head > 0:
-		l.last().Total = y.min + y.head // rows are missing in between
+	}
+	if y.gaps {
+		l.remark("there are gaps between the nodes: rows are missing")
 	}
 	y.addr, y.min, y.max, y.used = v.addr, v.min, v.max, len(v.name) > 0
 	if v.damaged {
 		l.found = append(l.found, v.finding())
 	}
-	if !y.used {
+	if y.used {
+		owner := rtthreadOwner(v.name)
+		l.name(owner, v.name)
+		l.add(v.addr, 0, v.width).Owner = owner
+	} else {
 		l.continued()
+	}
+	l.stats = y.totals()
+}
+
+// measure returns the length of the row in front, which ends where the next
+// one begins, 0 if it cannot be told.
+func (y *rtthreadLayout) measure(next heap.Addr) (length uint64) {
+	length = uint64(next - y.addr)
+	switch {
+	case next > y.addr && length > y.min && length <= y.max+rtthreadMaxHead:
+		if y.min == y.max {
+			y.head = length - y.min
+		}
+		y.stats.count(y.used, length)
+		return length
+	case y.min == y.max && y.head > 0:
+		length = y.min + y.head
+	default:
+		length = 0
+	}
+	y.gaps = true
+	return length
+}
+
+// totals counts the row in front as the last one, which ends with the heap.
+func (y *rtthreadLayout) totals() heap.Stats {
+	length := uint64(y.end - y.addr)
+	if y.gaps || y.end <= y.addr || length <= y.min || length > y.max+rtthreadMaxHead {
+		return heap.Stats{}
+	}
+	s := y.stats
+	s.count(y.used, length)
+	return heap.Stats{
+		Size: uint64(y.end - y.first), Used: s.used, Free: s.free, LargestFree: s.largest, UsedNodes: s.usedNodes, FreeNodes: s.freeNodes,
+	}
+}
+
+// rtthreadStats adds up nodes.
+type rtthreadStats struct{ used, free, largest, usedNodes, freeNodes uint64 }
+
+func (s *rtthreadStats) count(used bool, length uint64) {
+	if used {
+		s.used += length
+		s.usedNodes++
 		return
 	}
-	owner := rtthreadOwner(v.name)
-	l.name(owner, v.name)
-	l.add(v.addr, 0, v.width).Owner = owner
+	s.free += length
+	s.freeNodes++
+	s.largest = max(s.largest, length)
 }
 
 func rtthreadOwner(name []byte) (o heap.Owner) {

@@ -114,6 +114,54 @@ func TestRTThread(t *testing.T) {
 	}
 }
 
+// The totals are those that the device itself counts: "used memory : 5720",
+// and 16 bytes more than its "total memory: 16352".
+func TestRTThreadTotals(t *testing.T) {
+	const log = `total memory: 16352
+used memory : 5720
+maximum allocated memory: 5720
+
+memory heap address:
+heap_ptr: 0x20004818
+lfree   : 0x200052e4
+heap_end: 0x20008808
+
+--memory item information --
+[0x20004818 -   128] NONE
+[0x200048a8 -    2K] NONE
+[0x200050b8 -    12] main
+[0x200050d4 -   428] main
+[0x20005290 -    16] main
+[0x200052b0 -    36] main
+[0x200052e4 -    12]
+[0x20005300 -    12] main
+[0x2000531c -    76] main
+[0x20005378 -    12] main
+[0x20005394 -    12] main
+[0x200053b0 -    12] main
+[0x200053cc -   528] main
+[0x200055ec -   128] main
+[0x2000567c -    2K] main
+[0x20005e8c -   10K]
+msh />`
+	_, snaps, err := read(t, log)
+	if err != nil || len(snaps) != 1 {
+		t.Fatal(len(snaps), err)
+	}
+	if d := cmp.Diff(heap.Stats{Size: 16368, Used: 5720, Free: 10648, LargestFree: 10620, UsedNodes: 14, FreeNodes: 2}, snaps[0].Stats); d != "" {
+		t.Error(d)
+	}
+	for lost, partial := range map[string]string{
+		"[0x200053cc -   528] main\n": "there are gaps between the nodes: rows are missing",
+		"[0x20005e8c -   10K]\n":      "", "heap_end: 0x20008808\n": "",
+	} {
+		_, snaps, err := read(t, strings.Replace(log, lost, "", 1))
+		if err != nil || snaps[0].Stats != (heap.Stats{}) || snaps[0].Partial != partial {
+			t.Errorf("without %q: partial %q, %+v, %v", lost, snaps[0].Partial, snaps[0].Stats, err)
+		}
+	}
+}
+
 // One command shows every heap; the next begins with the first again.
 func TestRTThreadHeaps(t *testing.T) {
 	heapOf := func(name string) string {
