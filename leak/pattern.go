@@ -127,7 +127,11 @@ func matchGlob(glob, name string) bool {
 			switch glob[g] {
 			case '*':
 				g++
-				star, from = g, n
+				star, from = g, seek(glob[g:], name, n)
+				if from < 0 {
+					return false
+				}
+				n = from
 				continue
 			case '?':
 				_, size := utf8.DecodeRuneInString(name[n:])
@@ -144,13 +148,29 @@ func matchGlob(glob, name string) bool {
 			return false
 		}
 		_, size := utf8.DecodeRuneInString(name[from:])
-		from += size
+		if from = seek(glob[star:], name, from+size); from < 0 {
+			return false
+		}
 		g, n = star, from
 	}
 	for g < len(glob) && glob[g] == '*' {
 		g++
 	}
 	return g == len(glob)
+}
+
+// seek returns the first place in name, at or behind from, where the glob's
+// text up to its first * or ? stands, and -1 if there is none.
+func seek(glob, name string, from int) int {
+	end := 0
+	for end < len(glob) && glob[end] != '*' && glob[end] != '?' {
+		end++
+	}
+	i := strings.Index(name[from:], glob[:end])
+	if i < 0 {
+		return -1
+	}
+	return from + i
 }
 
 // clones are what compilers put behind the name of a function of which they
