@@ -283,6 +283,13 @@ func explain(err error) error {
 	if !errors.As(err, &none) {
 		return err
 	}
+	if none.Findings > 0 {
+		name := none.Name
+		if name == "stdin" {
+			name = "-"
+		}
+		return exitError{exitCorruption, fmt.Errorf("%w\nto see what they mean:\n  heapwright damage %s", err, name)}
+	}
 	hint := "capture the console while you type memused on the device (it needs LOSCFG_MEM_LEAKCHECK)"
 	switch none.Kind {
 	case "":

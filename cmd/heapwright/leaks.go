@@ -36,8 +36,8 @@ look three times as long as its memory may live, or declare it (see below).
 A listing marked with * is partial: cut off or damaged. It is not compared.
 
 In continuous integration, --baseline names the leaks that are known, so that
-new ones alone fail. It lists functions, not lines: write it again when you have
-mended one. --suppressions names a file of lines that accept leaks and declare
+new ones alone fail. It lists functions, not lines; --write-baseline writes what
+leaks now, unless the listings cannot tell. --suppressions names a file of lines that accept leaks and declare
 caches, by functions ("called by" is written <-, and * is any text):
 
   leak:at_parse <- modem_*  max_nodes=40 expires=2026-12-31  # mended in 4.2
@@ -45,8 +45,8 @@ caches, by functions ("called by" is written <-, and * is any text):
   cache:dns_remember        max=64
 
 Exit codes: 0 no leak is confirmed, 1 leak confirmed (see --fail-on), 2 wrong
-usage or unreadable input, 3 none, but the device reported a damaged heap,
-4 inconclusive: too few complete listings to tell what growth means.`,
+usage or unreadable input, 3 none, but the device reported a damaged heap or a
+wild pointer, 4 inconclusive: the listings cannot tell what growth means.`,
 		Example: `  heapwright leaks console.log --symbols firmware.elf
   heapwright leaks monday.log tuesday.log --symbols firmware.nm.txt --top 5
   heapwright leaks console.log --verbose
