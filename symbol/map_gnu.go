@@ -115,14 +115,8 @@ func (m *gnuMap) line(line string) {
 		m.pending = ""
 		return
 	case name == "" && m.pending == "":
-		// A symbol: nothing but a name behind the address. With "=" it is an
-		// assignment of the script.
-		if len(fields) == 2 && !strings.ContainsAny(fields[1], "=()") && fields[1] != "." {
-			m.symbol(addr, fields[1])
-		} else if len(fields) > 2 && !strings.Contains(rest, " = ") && !strings.HasPrefix(fields[1], "PROVIDE") && !strings.HasPrefix(fields[1], "ASSERT") {
-			if _, size := hexNumber(fields[1]); !size { // demangled: "ns::f(int, char)"
-				m.symbol(addr, strings.Join(fields[1:], " "))
-			}
+		if symbol := gnuSymbol(fields[1:]); symbol != "" {
+			m.symbol(addr, symbol)
 		}
 		return
 	}
@@ -143,6 +137,24 @@ func (m *gnuMap) line(line string) {
 		return // an output section, or *fill*
 	}
 	m.section = section{name: name, start: addr, end: addr + size, code: isCodeSection(name)}
+}
+
+// gnuSymbol returns the name on a line of which these are the words behind the
+// address, "" if it says something else: an assignment of the script, or more
+// about a section.
+func gnuSymbol(words []string) string {
+	if len(words) == 0 || words[0] == "." || strings.HasPrefix(words[0], "PROVIDE") || strings.HasPrefix(words[0], "ASSERT") {
+		return ""
+	}
+	if _, number := hexNumber(words[0]); number {
+		return ""
+	}
+	for _, w := range words {
+		if w == "=" {
+			return ""
+		}
+	}
+	return strings.Join(words, " ") // demangled: geo::size(int, char)
 }
 
 func (m *gnuMap) symbol(addr uint64, name string) {
