@@ -162,3 +162,13 @@ func TestTextSet(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkTextSet(b *testing.B) {
+	lines := bytes.Split(testdata(b, "leak-series.log")[:16000], []byte("\n"))
+	b.SetBytes(16000)
+	for b.Loop() {
+		for _, l := range lines {
+			lineTexts.find(l)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -548,5 +549,92 @@ func TestRecordMemory(t *testing.T) {
 	}
 	if a, z, l := len(r.records.addrs), len(r.records.sizes), len(r.records.chains.chains); a > 1<<18 || z > 1<<12 || l > 1<<12 || cap(r.records.carry) > maxLine+64 {
 		t.Errorf("tables of %d, %d and %d", a, z, l)
+	}
+}
+
+// The stream of a program that leaks at one site, has a cache that fills to 30
+// nodes, churns, and frees a node twice. It is a file so that whatever reads
+// logs can be tried with it.
+func TestRecordFixture(t *testing.T) {
+	dev := newRecorder(true)
+	rng := rand.New(rand.NewPCG(3, 3))
+	dev.Reset()
+	dev.WriteString("********Hello Huawei LiteOS********\nmain core booting up...\nHuawei LiteOS # memshowenable\n")
+	dev.boot()
+	next, freed := uint64(0x60000), []uint64{}
+	site := func(i heap.Addr) heap.Stack { return heap.Stack{0x2ba40 + i*0x40, 0x2ba10, 0x123f0} }
+	alloc := func(task int, size uint64, at heap.Addr) uint64 {
+		addr := next
+		if len(freed) > 4 {
+			addr, freed = freed[0], freed[1:]
+		} else {
+			next += 0x100
+		}
+		dev.task = task
+		dev.alloc(addr, size, site(at))
+		return addr
+	}
+	free := func(addr uint64, at heap.Addr) {
+		dev.free(addr, site(at))
+		freed = append(freed, addr)
+	}
+	var cache, churn []uint64
+	for dev.tick < 6000 {
+		dev.tick += uint64(1 + rng.IntN(4))
+		if len(churn) > 20+rng.IntN(10) {
+			i := rng.IntN(len(churn))
+			free(churn[i], 4)
+			churn = slices.Delete(churn, i, i+1)
+		} else {
+			churn = append(churn, alloc(0xe, uint64(16+4*rng.IntN(20)), 3))
+		}
+		if dev.tick%50 < 2 {
+			alloc(0xb, 40, 1)
+		}
+		if dev.tick%90 < 3 {
+			cache = append(cache, alloc(0xf, 64, 2))
+			if len(cache) > 30 {
+				free(cache[0], 5)
+				cache = cache[1:]
+			}
+		}
+		if dev.tick > 4000 && dev.serial%1500 == 0 {
+			dev.task = 0xc
+			dev.event(invalidAction, freed[len(freed)-1], 0, site(6))
+		}
+		if len(dev.live) == 40 && dev.tick < 1000 && len(cache) == 5 {
+			dev.WriteString("wdt: fed\n")
+		}
+	}
+	dev.WriteString("Huawei LiteOS # memshowdisable\nHuawei LiteOS # task\n\nName                   TaskEntryAddr       TID    Priority   Status       StackSize    MEMUSE\n" +
+		"----                   -------------       ---    --------   --------     ---------    ------\n" +
+		"sensor_task            0x2ba2c             0xb    12         Delay        0x2000       980\n" +
+		"net_task               0x2bcc8             0xc    13         Delay        0x2000       2096\n" +
+		"churn_task             0x2bff4             0xe    15         Delay        0x2000       18048\n" +
+		"cache_task             0x2c0c0             0xf    16         Delay        0x2000       2000\n\nHuawei LiteOS # ")
+	const name = "testdata/devices/liteos-record.log"
+	log := strings.ReplaceAll(dev.String(), "\n", "\r\n")
+	if *updateDevices {
+		if err := os.WriteFile(name, []byte(log), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := string(testdata(t, strings.TrimPrefix(name, "testdata/"))); want != log {
+		t.Error("the fixture is not what the recorder prints: rewrite it with -update-devices")
+	}
+	_, snaps, err := read(t, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var leaked, cached []int
+	for _, s := range snaps {
+		counts := map[heap.Addr]int{}
+		for _, n := range s.Nodes {
+			counts[n.Stack[0]]++
+		}
+		leaked, cached = append(leaked, counts[site(1)[0]]), append(cached, counts[site(2)[0]])
+	}
+	if !slices.IsSorted(leaked) || leaked[len(leaked)-1] < 100 || slices.Max(cached) != 30 {
+		t.Errorf("leak %v, cache %v", leaked, cached)
 	}
 }
