@@ -45,6 +45,9 @@ type dialect struct {
 	boot []string
 	// unordered says that rows come in no particular order of address.
 	unordered bool
+	// heaps says that a command prints a listing for each heap and does not
+	// say which is which.
+	heaps bool
 
 	// header reports whether the line starts a listing, and if so stores in l,
 	// which is empty but for title, what the rows need: levels, layout,

@@ -41,6 +41,9 @@ import (
 // some nodes (of a task, the biggest) names them in Pool, as far as its title
 // does: before 12.10 a listing of one task has the title of one of all.
 //
+// A device with several heaps prints one listing after the other and names
+// none; those that lie elsewhere than the first are called "heap 2" and so on.
+//
 // The listing goes to the system log, which can lag behind the shell, so a
 // prompt may stand anywhere in it. One version prints no totals at the end;
 // there the prompt is all that shows the end.
@@ -50,6 +53,7 @@ var nuttx = dialect{
 	keys:      []string{"Address", "memory node info", "Memdump ", "orphan node"},
 	boot:      []string{"NuttShell (NSH)"},
 	unordered: true,
+	heaps:     true,
 	header:    nuttxHeader,
 	row:       nuttxRow,
 	end:       nuttxEnd,

@@ -171,6 +171,41 @@ func TestNuttX(t *testing.T) {
 	}
 }
 
+// One command shows every heap, in listings that follow each other; but two
+// listings of one heap can do so as well.
+func TestNuttXHeaps(t *testing.T) {
+	listing := func(addr heap.Addr) string {
+		f := nuttxFormats[1]
+		return f.print([]heap.Node{{Addr: addr, Payload: addr, Total: 64}, {Addr: addr + 64, Payload: addr + 64, Total: 128}})
+	}
+	for _, c := range []struct {
+		name, log string
+		want      []string
+	}{
+		{
+			"two heaps", strings.Repeat("nsh> memdump\n\n\n\n"+listing(0x3c000000)+listing(0x20000000), 3),
+			[]string{"listing 1 ", "listing 1 heap 2", "listing 2 ", "listing 2 heap 2", "listing 3 ", "listing 3 heap 2"},
+		},
+		{"one heap", strings.Repeat(listing(0x3c000000), 3), []string{"listing 1 ", "listing 2 ", "listing 3 "}},
+		{
+			"two heaps and nothing else", strings.Repeat(listing(0x3c000000)+listing(0x20000000)+listing(0x10000000), 2),
+			[]string{"listing 1 ", "listing 1 heap 2", "listing 1 heap 3", "listing 2 ", "listing 2 heap 2", "listing 2 heap 3"},
+		},
+	} {
+		_, snaps, err := read(t, c.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range snaps {
+			got = append(got, s.Label+" "+s.Pool)
+		}
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%s: %s", c.name, d)
+		}
+	}
+}
+
 // Tables that have nothing to do with a heap are no listings.
 func TestNuttXOtherTables(t *testing.T) {
 	for _, line := range []string{

@@ -89,6 +89,7 @@ type Reader struct {
 	// titles are the last lines, each with its end, with a key of dialect i
 	// that were no header.
 	titles   []title
+	heaps    heapRun
 	restart  int // line of a restart since the last listing; 0: none
 	restarts int // between listings
 	boot     int // restarts so far
@@ -573,6 +574,7 @@ func (r *Reader) close(cut string) {
 	l := r.open
 	r.open = nil
 	source := fmt.Sprintf("%s:%d", r.name, l.line)
+	r.sameCommand(l)
 	s := l.finish(source, cut)
 	if l.short > 0 {
 		r.note("%s: %s of %s with stack levels missing: their call chains are shorter than they were", source, plain.Plural(l.short, "row"), s.Label)
