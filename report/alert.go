@@ -98,13 +98,18 @@ func (v *view) alert(s *leak.Site, rank int) alert {
 	}
 }
 
+// freeing are patterns of functions that free memory, or report what is wrong
+// with it: whoever is to blame has called them.
+var freeing = []string{
+	"*BackTrace*", "OsMem*", "LOS_Mem*", "LOS_KernelFree",
+	"free", "cfree", "_free_r", "__libc_free", "operator delete*", "_Zdl*", "_Zda*",
+	"vPortFree", "kfree", "k_free", "k_heap_free", "rt_free", "heap_caps_free*", "multi_heap_free", "mm_free", "kmm_free", "umm_free",
+}
+
 func findingAlert(f *heap.Finding, sym heap.Symbolizer) alert {
-	a := alert{rule: findingRule(f.Kind), failure: true, message: sentence(plain.Clean(f.Summary())), pool: f.Pool, source: f.Source}
-	if f.Summary() == "" {
-		a.message = "A finding of no kind."
-	}
+	a := alert{rule: findingRule(f.Kind), failure: true, message: plain.Clean(f.Summary()) + ".", pool: f.Pool, source: f.Source}
 	if f.Cause != "" {
-		a.message += " " + plain.Clean(f.Cause)
+		a.message += " Most likely " + strings.TrimSuffix(plain.Clean(f.Cause), ".") + "."
 	}
 	add := func(name string, stack heap.Stack) {
 		if len(stack) > 0 {
@@ -128,7 +133,7 @@ func findingAlert(f *heap.Finding, sym heap.Symbolizer) alert {
 	}
 	if len(a.stacks) > 0 {
 		a.whole = a.stacks[0].frames
-		a.frames = a.whole[leak.Interesting(a.whole, nil):]
+		a.frames = a.whole[leak.Interesting(a.whole, freeing):]
 	}
 	a.fingerprint = fingerprint(a.rule, f.Pool, a.whole)
 	return a

@@ -210,7 +210,8 @@ func (b *findingText) stack(name string, s heap.Stack, most int) {
 	b.frames(itemColumn, leak.Resolve(b.sym, s), most)
 }
 
-// fewBytes is how much of a piece of memory is shown unless all is asked for.
+// fewBytes is about how much of a piece of memory is shown unless all is asked
+// for.
 const fewBytes = 128
 
 // memory writes memory in hexadecimal and as characters, sixteen bytes a line
@@ -221,7 +222,7 @@ func (b *findingText) memory(pieces []heap.Memory) {
 	}
 	for _, m := range pieces {
 		bytes, more := m.Bytes, 0
-		if !b.Verbose && len(bytes) > fewBytes {
+		if !b.Verbose && len(bytes) > fewBytes+fewBytes/4 {
 			more = len(bytes) - fewBytes
 			bytes = bytes[:fewBytes]
 		}

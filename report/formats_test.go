@@ -305,6 +305,18 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
+// Where a pointer was freed is where the function for that was called.
+func TestPlaceOfFinding(t *testing.T) {
+	frames := named{frame(1, "LOS_BackTrace", "los_exc.c", 1), frame(1, "OsMemFree", "los_memory.c", 2), frame(1, "LOS_MemFree", "los_memory.c", 3), frame(1, "free", "libc.c", 4), frame(1, "net_close", "", 0), frame(1, "net_task", "net.c", 6)}
+	a := findingAlert(&heap.Finding{Kind: heap.DoubleFree, Stack: heap.Stack{1}, Cause: "it was freed twice"}, frames)
+	if f, ok := a.place(); !ok || f.File != "net.c" || chainName(a.frames) != "net_close <- net_task" {
+		t.Error(f, chainName(a.frames))
+	}
+	if a.message != "double-free: the pointer given is 0x0. Most likely it was freed twice." {
+		t.Error(a.message)
+	}
+}
+
 func TestFileURI(t *testing.T) {
 	for name, want := range map[string]string{
 		"app/main.c": "app/main.c", "/src/a b.c": "file:///src/a%20b.c", `C:\fw\main.c`: "file:///C:/fw/main.c", `app\main.c`: "app/main.c",
