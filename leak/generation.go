@@ -63,12 +63,12 @@ func generation(m *matrix) judgement {
 		j.reason = reason
 		return j
 	}
+	ages := m.ages()
 	if life := m.churn(); life > 0 {
-		// It counts as a test: that its nodes die is not known from births.
-		j.reason, j.tested = fmt.Sprintf("every node is freed within %s: churn", listings(life)), true
+		// It counts as a test if nodes got old enough to be tested.
+		j.reason, j.tested = fmt.Sprintf("every node is freed within %s: churn", listings(life)), life > ages[0]
 		return j
 	}
-	ages := m.ages()
 	best := m.judge(ages[0])
 	if best.freed == 0 {
 		return best
@@ -200,8 +200,9 @@ func (m *matrix) judge(age int) judgement {
 		stay[c] = births[c] * total / born
 	}
 	why, fading := m.pattern(stay, start, n)
-	if why != "" && !m.timed && n-start > 3 {
-		// The last listing may have been taken right after the one before.
+	if why != "" && !m.timed && n-start > 3 && stay[n-1] > 0 {
+		// The last listing may have been taken soon after the one before: then
+		// few new nodes are no sign that the births stop.
 		if other, p := m.pattern(stay, start, n-1); other == "" {
 			why, fading = "", p
 		}

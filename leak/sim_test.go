@@ -348,7 +348,7 @@ func (d *device) run(yield func(*heap.Snapshot)) {
 			}
 		}
 	}
-	slices.SortStableFunc(events, func(a, b event) int { return cmp.Compare(a.t, b.t) })
+	slices.SortFunc(events, func(a, b event) int { return cmp.Compare(a.t, b.t) })
 	const first, nodeSize = 0x20000000, 64
 	var owner []int32 // the site of the node at each slot, -1: free
 	free := make([][]int32, 12+d.sites)

@@ -80,6 +80,13 @@ type worlds []world
 
 func TestSimulator(t *testing.T) {
 	for number, c := range conditions {
+		t.Run(c.name, func(t *testing.T) { simulate(t, number) })
+	}
+}
+
+func simulate(t *testing.T, number int) {
+	c := conditions[number]
+	{
 		var ours, theirs tally
 		for k := range *simRuns {
 			for noise := range 3 {
