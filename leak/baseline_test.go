@@ -104,6 +104,25 @@ func TestBaselineApply(t *testing.T) {
 	}
 }
 
+// Lines and addresses move with every build.
+func TestBaselineOfAnotherBuild(t *testing.T) {
+	g := judged(t, "CONFIRMED 8/9 malloc <- log_dup")
+	for i := range g.Sites[0].Frames {
+		f := &g.Sites[0].Frames[i]
+		f.Addr, f.File, f.Line = 0x1000, "log.c", 80
+	}
+	b := NewBaseline(g)
+	for i := range g.Sites[0].Frames {
+		f := &g.Sites[0].Frames[i]
+		f.Addr, f.File, f.Line, f.Inlined = 0x2000, "src/log.c", 90, true
+	}
+	g.Sites[0].Frames[1].Function = "log_dup.isra.0"
+	b.Apply(g)
+	if !g.Sites[0].Baseline {
+		t.Errorf("%s", written(t, b))
+	}
+}
+
 // Names that are no text come back from the file as the names they are.
 func TestBaselineOfOddNames(t *testing.T) {
 	g := judged(t, "CONFIRMED 8/9 f")
