@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"slices"
 	"strings"
 
@@ -113,12 +112,6 @@ type title struct {
 	line int
 }
 
-// An Item is one thing that a log holds: exactly one of the two is set.
-type Item struct {
-	Snapshot *heap.Snapshot
-	Finding  *heap.Finding
-}
-
 // Stats counts what a Reader has seen so far.
 type Stats struct {
 	Bytes     int64 // of the log
@@ -146,120 +139,6 @@ func NewReader(r io.Reader, name string) *Reader {
 	}
 	reader.observers = []observer{reports, &espidfReports{name: name, emit: reader.emit, boot: &reader.boot}}
 	return reader
-}
-
-// emit queues what an observer found.
-func (r *Reader) emit(f *heap.Finding) {
-	r.stats.Findings++
-	r.bootTexts = 0
-	r.ready = append(r.ready, Item{Finding: f})
-}
-
-// NoListingError says that a log holds nothing to work with.
-type NoListingError struct {
-	Name   string // of the log
-	Lines  int    // read
-	Kind   string // FileELF and so on if the log does not look like text; else empty
-	Strays int    // rows of listings whose header the log lacks
-	// Findings counts what the device reported itself about a damaged heap,
-	// which Reader.Findings yields.
-	Findings int
-}
-
-// Error says what was looked for.
-func (e *NoListingError) Error() string {
-	if e.Kind != "" {
-		return fmt.Sprintf("%s: no heap listing: this is %s, not the text a console prints", e.Name, e.Kind)
-	}
-	if e.Lines == 0 {
-		return e.Name + ": no heap listing: the log is empty"
-	}
-	var looked []string
-	for _, d := range dialects {
-		looked = append(looked, fmt.Sprintf("%s (%q)", d.name, d.sample))
-	}
-	s := fmt.Sprintf("%s: no heap listing in %s: looked for the headers of %s", e.Name, plain.Plural(e.Lines, "line"), strings.Join(looked, ", "))
-	if e.Strays > 0 {
-		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plain.Plural(e.Strays, "row"))
-	}
-	if e.Findings > 0 {
-		s += fmt.Sprintf("; there are %s of a damaged heap or a wild pointer", plain.Plural(e.Findings, "report"))
-	}
-	return s
-}
-
-// Items returns everything in the log in the order in which it was complete:
-// a report in the middle of a listing comes before the listing. The error is
-// what the log's Read returned, with what was being read then yielded before
-// it as partial; or a *NoListingError with a Kind if there are no items
-// because the log is not text. A log in which there is nothing yields nothing.
-//
-// Items, Snapshots and Findings consume the same log: what one of them has
-// yielded or passed over, the others do not yield again. Breaking out of one
-// and calling it again continues.
-func (r *Reader) Items() iter.Seq2[Item, error] {
-	return func(yield func(Item, error) bool) {
-		if !r.each(yield) {
-			return
-		}
-		if n := r.none; n != nil && n.Kind != "" && n.Findings == 0 {
-			r.none = nil
-			yield(Item{}, n)
-		}
-	}
-}
-
-// Snapshots returns the snapshots of the log in order and passes over
-// findings; two that differ only in Pool were printed by one command and share
-// a label. The error is a *NoListingError if the log holds none, or what the
-// log's Read returned; the listing being read at that moment is yielded before
-// it as a partial one.
-func (r *Reader) Snapshots() iter.Seq2[*heap.Snapshot, error] {
-	return func(yield func(*heap.Snapshot, error) bool) {
-		whole := r.each(func(i Item, err error) bool {
-			return i.Snapshot == nil && err == nil || yield(i.Snapshot, err)
-		})
-		if n := r.none; whole && n != nil {
-			r.none = nil
-			yield(nil, n)
-		}
-	}
-}
-
-// Findings returns what the device reported itself about its heap, in order,
-// and passes over snapshots. Errors are as those of Items.
-func (r *Reader) Findings() iter.Seq2[*heap.Finding, error] {
-	return func(yield func(*heap.Finding, error) bool) {
-		for i, err := range r.Items() {
-			if (i.Finding != nil || err != nil) && !yield(i.Finding, err) {
-				return
-			}
-		}
-	}
-}
-
-// each yields the items and the error, if any. It reports whether the log is
-// over, nobody broke out and there was no error.
-func (r *Reader) each(yield func(Item, error) bool) bool {
-	for {
-		for len(r.ready) > 0 {
-			i := r.ready[0]
-			r.ready[0] = Item{}
-			r.ready = r.ready[1:]
-			if !yield(i, nil) {
-				return false
-			}
-		}
-		if r.done {
-			if err := r.err; err != nil {
-				r.err = nil
-				yield(Item{}, err)
-				return false
-			}
-			return true
-		}
-		r.step()
-	}
 }
 
 // step reads one line.
@@ -366,38 +245,6 @@ func (r *Reader) line(line []byte, terminated bool) {
 	}
 }
 
-// mark notes the marks in a line. Each asks for the live set at that moment.
-func (r *Reader) mark(line []byte) {
-	for _, m := range r.Marks {
-		if !slices.Contains(r.marks, m) && bytes.Contains(line, []byte(m)) {
-			r.marks = append(r.marks, m)
-			r.records.mark()
-		}
-	}
-}
-
-// aside takes in what a line says about the device besides its nodes.
-func (r *Reader) aside(line []byte, texts uint64) {
-	number := r.lines.line
-	line = line[r.clock.see(line):]
-	if !r.tasks.line(line) && texts&taskText != 0 {
-		r.tasks.header(line)
-	}
-	r.told.line(line, number)
-	if texts&infoText != 0 {
-		r.told.info(line, number)
-	}
-	if texts&freeText != 0 {
-		r.told.command(line, number)
-	}
-	if texts&echoText != 0 {
-		// The prompt of a shell whose owner gave it another name.
-		if i := bytes.LastIndex(line, []byte("# memused")); i > 0 && i < maxPrompt && skipSpace(line, i+len("# memused")) == len(line) {
-			r.shell, r.echo = append(r.shell[:0], line[:i+2]...), number
-		}
-	}
-}
-
 // row shows a line to the dialect of the open listing. It reports whether the
 // line belongs to the listing.
 func (r *Reader) row(l *listing, line []byte, terminated bool) bool {
@@ -468,24 +315,6 @@ func midRow(l *listing, reason string) string {
 		return reason
 	}
 	return ""
-}
-
-// booting notes that the device printed some of its boot texts. One boot
-// prints several; one of them twice is two boots.
-func (r *Reader) booting(texts uint64) {
-	if r.restart == 0 {
-		r.restart = r.lines.line
-	}
-	if r.bootTexts != 0 && r.bootTexts&texts == 0 {
-		r.bootTexts |= texts
-		return
-	}
-	r.records.restart()
-	if r.bootTexts != 0 || r.boot > 0 || r.stats.Snapshots > 0 || r.After+r.listed > 0 || r.stats.Findings > 0 {
-		r.boot++
-	}
-	r.bootTexts = texts
-	r.tasks, r.told = taskTable{}, poolTable{}
 }
 
 // header opens a listing if the line is a header.
@@ -585,31 +414,6 @@ func (r *Reader) close(cut string) {
 	r.deliver(s, l.stamp)
 }
 
-// record takes in a snapshot that was rebuilt from an event stream.
-func (r *Reader) record(s *heap.Snapshot) {
-	s.Source = fmt.Sprintf("%s:%d", r.name, r.lines.line)
-	s.Boot, s.Marks, r.marks = r.boot, r.marks, nil
-	r.bootTexts = 0
-	r.deliver(s, r.clock.now)
-}
-
-// deliver completes a snapshot with what else the log says and queues it.
-func (r *Reader) deliver(s *heap.Snapshot, at stamp) {
-	s.Time = at.wall
-	if s.TickHz == 0 && s.Tick == 0 {
-		s.Tick, s.TickHz = at.tick, at.hz
-	}
-	if s.Owners == nil {
-		s.Owners = r.tasks.owners()
-	}
-	if s.Stats == (heap.Stats{}) {
-		s.Stats = r.told.stats(s.Pool, s.Nodes)
-	}
-	r.stats.Snapshots++
-	r.stats.Nodes += len(s.Nodes)
-	r.ready = append(r.ready, Item{Snapshot: s})
-}
-
 // end finishes what is open when the log is over, or cannot be read further.
 func (r *Reader) end(err error) {
 	r.done = true
@@ -633,35 +437,4 @@ func (r *Reader) end(err error) {
 	case r.stats.Snapshots == 0:
 		r.none = &NoListingError{Name: r.name, Lines: r.lines.line, Kind: binaryKind(r.head), Strays: r.strays, Findings: r.stats.Findings}
 	}
-}
-
-// What a log can turn out to be: values of NoListingError.Kind.
-const (
-	FileELF    = "an ELF file"
-	FileGzip   = "a gzip file"
-	FileUTF16  = "UTF-16 text"
-	FileBinary = "a binary file"
-)
-
-// binaryKind says what a file that begins with head is, or returns "" if it
-// looks like text.
-func binaryKind(head []byte) string {
-	switch {
-	case bytes.HasPrefix(head, []byte("\x7fELF")):
-		return FileELF
-	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return FileGzip
-	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
-		return FileUTF16
-	}
-	odd := 0
-	for _, c := range head {
-		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != 0x1b {
-			odd++
-		}
-	}
-	if odd*5 > len(head) {
-		return FileBinary
-	}
-	return ""
 }

@@ -1,0 +1,73 @@
+package console
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"github.com/heapwright/heapwright/internal/plain"
+)
+
+// NoListingError says that a log holds nothing to work with.
+type NoListingError struct {
+	Name   string // of the log
+	Lines  int    // read
+	Kind   string // FileELF and so on if the log does not look like text; else empty
+	Strays int    // rows of listings whose header the log lacks
+	// Findings counts what the device reported itself about a damaged heap,
+	// which Reader.Findings yields.
+	Findings int
+}
+
+// Error says what was looked for.
+func (e *NoListingError) Error() string {
+	if e.Kind != "" {
+		return fmt.Sprintf("%s: no heap listing: this is %s, not the text a console prints", e.Name, e.Kind)
+	}
+	if e.Lines == 0 {
+		return e.Name + ": no heap listing: the log is empty"
+	}
+	var looked []string
+	for _, d := range dialects {
+		looked = append(looked, fmt.Sprintf("%s (%q)", d.name, d.sample))
+	}
+	s := fmt.Sprintf("%s: no heap listing in %s: looked for the headers of %s", e.Name, plain.Plural(e.Lines, "line"), strings.Join(looked, ", "))
+	if e.Strays > 0 {
+		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plain.Plural(e.Strays, "row"))
+	}
+	if e.Findings > 0 {
+		s += fmt.Sprintf("; there are %s of a damaged heap or a wild pointer", plain.Plural(e.Findings, "report"))
+	}
+	return s
+}
+
+// What a log can turn out to be: values of NoListingError.Kind.
+const (
+	FileELF    = "an ELF file"
+	FileGzip   = "a gzip file"
+	FileUTF16  = "UTF-16 text"
+	FileBinary = "a binary file"
+)
+
+// binaryKind says what a file that begins with head is, or returns "" if it
+// looks like text.
+func binaryKind(head []byte) string {
+	switch {
+	case bytes.HasPrefix(head, []byte("\x7fELF")):
+		return FileELF
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return FileGzip
+	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
+		return FileUTF16
+	}
+	odd := 0
+	for _, c := range head {
+		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != 0x1b {
+			odd++
+		}
+	}
+	if odd*5 > len(head) {
+		return FileBinary
+	}
+	return ""
+}
