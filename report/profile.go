@@ -211,8 +211,8 @@ func (p *profiler) location(frames []heap.Frame) *profile.Location {
 		return l
 	}
 	l := &profile.Location{ID: uint64(len(p.Location) + 1)}
-	if a := frames[0].Addr; a > 0 {
-		l.Address = uint64(a - 1) // in the call, and not behind it
+	if a := frames[0].Addr; a > 1 {
+		l.Address = uint64(a - 1 - a&1) // in the call and not behind it, in Thumb code too
 	}
 	l.Mapping = p.mapping(heap.Addr(l.Address))
 	for _, f := range frames {

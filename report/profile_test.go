@@ -131,6 +131,16 @@ func TestProfile(t *testing.T) {
 	}
 }
 
+// A return address lies behind the call, and in Thumb code is odd.
+func TestProfileAddresses(t *testing.T) {
+	p := newProfiler(&Document{})
+	for lr, want := range map[heap.Addr]uint64{0x8044: 0x8043, 0x8041: 0x803f, 1: 0, 0: 0} {
+		if got := p.location([]heap.Frame{{Addr: lr, Function: "f"}}).Address; got != want {
+			t.Errorf("%s: %#x, want %#x", lr, got, want)
+		}
+	}
+}
+
 // Counts alone make a profile too, and what is unknown is said.
 func TestProfileOfCounts(t *testing.T) {
 	d := &Document{Growth: judged()}
