@@ -172,12 +172,15 @@ func (f Finding) Summary() string {
 	if f.Pool != "" {
 		fmt.Fprintf(&b, " in pool %s", f.Pool)
 	}
-	if f.Kind.WildPointer() {
+	switch {
+	case f.Kind.WildPointer() && f.Kind != NilPointer && f.Pointer == 0 && f.Node != 0: // the report names the node only
+		fmt.Fprintf(&b, ": node %s", f.Node)
+	case f.Kind.WildPointer():
 		fmt.Fprintf(&b, ": the pointer given is %s", f.Pointer)
 		if f.Expected != 0 {
 			fmt.Fprintf(&b, ", the pointer should be %s", f.Expected)
 		}
-	} else if f.Node != 0 {
+	case f.Node != 0:
 		fmt.Fprintf(&b, ": node %s", f.Node)
 		if f.Span.Len() > 0 {
 			fmt.Fprintf(&b, ", %d bytes overwritten at [%s, %s)", f.Span.Len(), f.Span.Start, f.Span.End)

@@ -86,6 +86,7 @@ func TestSummary(t *testing.T) {
 	}{
 		{damaged, []string{"header-damaged noticed by free in pool cache", "64 bytes overwritten at [0x100, 0x140), restored", "culprit: node 0x40 (overflow)"}},
 		{wild, []string{"inside-node", "the pointer given is 0x88, the pointer should be 0x80", "8 bytes in"}},
+		{heap.Finding{Kind: heap.DoubleFree, Op: "free", Node: 0x40}, []string{"double-free noticed by free: node 0x40"}},
 	} {
 		for _, w := range c.want {
 			if got := c.f.Summary(); !strings.Contains(got, w) {
