@@ -56,7 +56,7 @@ type Reader struct {
 	// EveryTicks is how many ticks of the device shall be between the
 	// snapshots that are rebuilt from an event stream, each the live set at
 	// the end of a tick; 0: as many events as there are live nodes, at least
-	// 1024. There is one more at the end of each recording, and in front of
+	// 256. There is one more at the end of each recording, and in front of
 	// each mark. To be set before reading.
 	EveryTicks uint64
 
@@ -137,7 +137,11 @@ func NewReader(r io.Reader, name string) *Reader {
 		name: name, emit: reader.emit, deliver: reader.record, owners: reader.tasks.owners,
 		reboot: func() { reader.boot++ },
 	}
-	reader.observers = []observer{reports, &espidfReports{name: name, emit: reader.emit, boot: &reader.boot}}
+	reader.observers = []observer{
+		reports,
+		&espidfReports{name: name, emit: reader.emit, boot: &reader.boot},
+		&rtthreadReports{name: name, emit: reader.emit, boot: &reader.boot},
+	}
 	return reader
 }
 

@@ -21,7 +21,8 @@ import (
 //	[0x200048a8 -    2K] NONE
 //	[0x200050b8 -    12] main
 //	[0x200050d4 -   428]               <- free
-//	[0x20005290 -    16] main: ***     <- damaged
+//	[0x20005290 -    16] main: ***     <- damaged; memheaptrace stops there:
+//	[0x60001000 - incorrect magic: 0x41414141
 //	msh />
 //
 // The address is the start of the node. The number is the length of its
@@ -97,7 +98,7 @@ func rtthreadRow(line []byte, l *listing) bool {
 	for i := 0; ; {
 		j := bytes.Index(line[i:], rtthreadStart)
 		if j < 0 {
-			return found
+			return found || rtthreadBroken(line, l)
 		}
 		i += j
 		v, ok := rtthreadRowAt(line, i)
@@ -109,6 +110,21 @@ func rtthreadRow(line []byte, l *listing) bool {
 		found = true
 		i = v.end
 	}
+}
+
+// rtthreadBroken reads "[0x60001000 - incorrect magic: 0x41414141", with which
+// memheaptrace gives up.
+func rtthreadBroken(line []byte, l *listing) bool {
+	_, row, _ := bytes.Cut(line, rtthreadStart[:1])
+	addr, end := parseHex(row, 0)
+	if end == 0 || !bytes.HasPrefix(row[end:], []byte(" - incorrect magic: ")) {
+		return false
+	}
+	v := rtthreadValues{addr: addr}
+	l.found = append(l.found, v.finding())
+	l.remark("the device stopped at a damaged node")
+	l.continued()
+	return true
 }
 
 // rtthreadRowAt reads "[0x200050b8 -    12] main: ***" at line[i:].

@@ -207,4 +207,58 @@ func TestRTThreadPrompt(t *testing.T) {
 	}
 }
 
-func FuzzRTThread(f *testing.F) { fuzzLog(f, rtthreadFormats, rtthreadLog) }
+func TestRTThreadReports(t *testing.T) {
+	const cause = "somebody wrote past the end of the memory in front of this node"
+	type report struct {
+		Kind                           heap.Kind
+		Op, Pool, Node, Detail, Fields string
+		Cause, Partial                 string
+	}
+	for _, c := range []struct {
+		name, log string
+		want      report
+	}{
+		{
+			"memcheck to 4.0", "msh />memcheck\r\nMemory block wrong:\r\naddress: 0x20005300\r\n  magic: 0x4141\r\n   used: 16705\r\n  size: 1094795569\r\nmsh />",
+			report{heap.HeaderDamaged, "check", "", "0x20005300", "its header contradicts the heap", "[{magic 0x4141  false} {used 16705  false} {size 1094795569  false}]", cause, ""},
+		},
+		{
+			"memcheck from 4.1", "[12] Memory block wrong:\n[12]    name: heap\n[12] address: 0x20005300\n[12]    pool: 0x41414141\n[12]    size: 12\n",
+			report{heap.HeaderDamaged, "check", "heap", "0x20005300", "its header contradicts the heap", "[{pool 0x41414141  false} {size 12  false}]", cause, ""},
+		},
+		{
+			"memheapcheck", "Memory block wrong:\nname: sdram\nitem: 0x60001000\n",
+			report{heap.HeaderDamaged, "check", "sdram", "0x60001000", "its header contradicts the heap", "[]", cause, ""},
+		},
+		{
+			"freed twice", "to free a bad data block:\nmem: 0x20005300, used flag: 0, magic code: 0x1ea0\n(mem->used) assertion failed at function:rt_free, line number:590\n",
+			report{heap.DoubleFree, "free", "", "0x20005300", "its header is whole and says that it is free", "[{used 0  false} {magic 0x1ea0  false}]", "the memory was freed before and then freed again", ""},
+		},
+		{
+			"freed with a damaged header", "to free a bad data block:\nmem: 0x60001000, magic code: 0x41414141\n",
+			report{heap.HeaderDamaged, "free", "", "0x60001000", "its header is not that of a used node", "[{magic 0x41414141  false}]", cause + ", or the pointer never came from an allocation", ""},
+		},
+		{
+			"cut", "Memory block wrong:\n",
+			report{heap.HeaderDamaged, "check", "", "0x0", "its header contradicts the heap", "[]", cause, "not in the log: the address of the node"},
+		},
+		{
+			"memheaptrace", "--memory used information --\n[0x60000f00 -   232] main\n[0x60001000 - incorrect magic: 0x41414141\nmsh />",
+			report{heap.HeaderDamaged, "memtrace", "", "0x60001000", "the mark in its header is not the one of a node", "[]", cause, ""},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			all := findings(t, strings.NewReader(c.log))
+			if len(all) != 1 {
+				t.Fatalf("%d findings", len(all))
+			}
+			f := all[0]
+			got := report{f.Kind, f.Op, f.Pool, f.Node.String(), f.Detail, fmt.Sprint(f.Fields), f.Cause, f.Partial}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func FuzzRTThread(f *testing.F) { fuzzLog(f, rtthreadFormats, rtthreadLog, "Memory block wrong:\naddress: 0x20005300\n", "to free a bad data block:\nmem: 0x20005300, used flag: 0, magic code: 0x1ea0\n") }
