@@ -109,7 +109,7 @@ type jsonSite struct {
 func newJSONSite(s *leak.Site) jsonSite {
 	j := jsonSite{
 		LeakedNodes: s.LeakedNodes, NodesPerHour: rateOrNil(s.NodesPerHour), BytesPerHour: rateOrNil(s.BytesPerHour),
-		P: finite(s.P), Baseline: s.Baseline, Suppressed: s.Suppressed, Interesting: s.Interesting,
+		P: significant(finite(s.P)), Baseline: s.Baseline, Suppressed: s.Suppressed, Interesting: s.Interesting,
 	}
 	if s.Sized {
 		j.LeakedBytes = &s.LeakedBytes
@@ -123,6 +123,12 @@ func rateOrNil(r float64) *float64 {
 		return nil
 	}
 	return &r
+}
+
+// significant rounds a probability to the digits that mean something.
+func significant(p float64) float64 {
+	p, _ = strconv.ParseFloat(strconv.FormatFloat(p, 'g', 3, 64), 64)
+	return p
 }
 
 // finite returns 0 for what JSON has no number for.
