@@ -137,6 +137,7 @@ func (n *badNode) headerFinding(f *heap.Finding, lay *liteosLayout) {
 	f.Memory = h.memory(h.at, lay)
 	f.Fields = compareHeaders(h, n.backup, lay)
 	if n.backup == nil {
+		n.contradictions(f, lay)
 		return
 	}
 	if !n.backup.good() {
@@ -163,6 +164,31 @@ func (n *badNode) headerFinding(f *heap.Finding, lay *liteosLayout) {
 			}
 			f.Span.End = at + 1
 		}
+	}
+}
+
+// contradictions marks the fields of a header without a backup that are wrong
+// whatever the node was: a first word that is neither its magic nor a pointer,
+// and a link to another node than the one in front.
+func (n *badNode) contradictions(f *heap.Finding, lay *liteosLayout) {
+	h := &n.header
+	if !h.whole() || lay == nil || n.end {
+		return
+	}
+	wrong := [3]bool{0: uint32(h.prev) != ^uint32(h.at) && h.prev%4 != 0 || n.laundered}
+	if d := n.previous; d != nil && d.hasAddr && d.addr < h.at {
+		wrong[2] = h.pre != uint64(d.addr)
+	}
+	for i, is := range wrong {
+		if !is || i >= len(f.Fields) {
+			continue
+		}
+		f.Fields[i].Differs = true
+		start := h.at + heap.Addr(i*lay.word)
+		if f.Span.Len() == 0 {
+			f.Span.Start = start
+		}
+		f.Span.End = start + heap.Addr(lay.word)
 	}
 }
 

@@ -46,6 +46,8 @@ type checkReport struct {
 
 	function    string
 	reason      string
+	wrong       int       // the word of the head that the reason is about
+	magic       bool      // the reason is the magic, 32 bits on all devices
 	pool        heap.Span // the legal range
 	broken, pre []uint64  // the words of the two heads
 	brokenLRs   []heap.Addr
@@ -78,7 +80,7 @@ func (c *checkReport) line(l *reportLine) bool {
 	case l.says(sayMagic):
 		if c.reason == "" {
 			v, _, _ := lastHex(l.text)
-			c.reason = fmt.Sprintf("the node is marked as used, but its magic is %s", v)
+			c.reason, c.magic = fmt.Sprintf("the node is marked as used, but its magic is %s", v), true
 		}
 	case l.says(sayFirstBroken):
 		c.firstNode = true
@@ -125,6 +127,9 @@ func (c *checkReport) outOfRange(l *reportLine) {
 	end, _, ok2 := hexAfter(rest, ",")
 	if c.reason != "" {
 		return
+	}
+	if field == "list next" {
+		c.wrong = 1
 	}
 	c.reason = fmt.Sprintf("the node is not marked as used, but its %s is %s", field, v)
 	if ok && ok2 && start < end {
@@ -264,6 +269,13 @@ func (c *checkReport) finish(cut string) {
 	lay := c.geometry()
 	c.r.learn(lay)
 	c.heads(f, lay)
+	if c.falseAlarm(lay) {
+		f.Cause = "a false alarm: the magic is right, but the device compares its 32 bits with 64 bits of the address, so its integrity check fails on every used node"
+		for i := range f.Fields {
+			f.Fields[i].Differs = false
+		}
+		f.Span = heap.Span{}
+	}
 	f.Memory = append(f.Memory, c.dump...)
 	f.Memory = joinMemory(f.Memory)
 	var parts []string
@@ -289,20 +301,10 @@ func (c *checkReport) finish(cut string) {
 
 // heads stores what the two heads say.
 func (c *checkReport) heads(f *heap.Finding, lay *liteosLayout) {
-	names := []string{"prev/magic", "next/task id", "previous node", "size and flags"}
-	if len(c.broken) == 3 || len(c.pre) == 3 {
-		names = []string{"previous node", "magic", "size and flags"} // OpenHarmony
-	} else if len(c.pre) == 2 {
-		names = []string{"previous node", "size and flags"}
-	}
-	for i, v := range c.broken[:min(len(c.broken), len(names))] {
-		f.Fields = append(f.Fields, heap.Field{Name: names[i], Header: fmt.Sprintf("%#x", v)})
-	}
-	for i, lr := range c.brokenLRs {
-		f.Fields = append(f.Fields, heap.Field{Name: fmt.Sprintf("LR[%d]", i), Header: lr.String()})
-	}
+	c.fields(f)
 	if lay != nil && c.node != 0 && len(c.broken) == 4 {
 		f.Memory = c.brokenMemory(lay)
+		c.span(f, lay)
 	}
 	if !c.hasPrev || c.prev == 0 || c.prev == c.node || c.firstNode {
 		if c.firstNode {
@@ -327,6 +329,69 @@ func (c *checkReport) heads(f *heap.Finding, lay *liteosLayout) {
 	if c.taskGone != "" {
 		f.Detail = sentences(f.Detail, "the task that allocated the node in front of it does not exist: ID"+c.taskGone)
 	}
+}
+
+// fields stores the words of the damaged head in the order in which they lie in
+// memory, and marks those that are known to be wrong.
+func (c *checkReport) fields(f *heap.Finding) {
+	add := func(name, value string, wrong bool) {
+		f.Fields = append(f.Fields, heap.Field{Name: name, Header: value, Differs: wrong})
+	}
+	word := func(i int) string { return fmt.Sprintf("%#x", c.broken[i]) }
+	switch len(c.broken) {
+	case 4:
+		add("prev/magic", word(0), c.isWrong(0))
+		add("next/task id", word(1), c.isWrong(1))
+		add("previous node", word(2), c.isWrong(2))
+	case 3: // OpenHarmony, with a magic in front of all
+		add("magic", word(1), true)
+		add("previous node", word(0), false)
+	case 2:
+		add("previous node", word(0), false)
+	}
+	for i, lr := range c.brokenLRs {
+		add(fmt.Sprintf("LR[%d]", i), lr.String(), false)
+	}
+	switch len(c.broken) {
+	case 4:
+		add("size and flags", word(3), false)
+	case 2, 3:
+		add("sizeAndFlag", word(len(c.broken)-1), false)
+	}
+}
+
+// isWrong reports whether a word of the damaged head is known to be wrong: what
+// the check complained about, and a link to another node than the one in front.
+func (c *checkReport) isWrong(word int) bool {
+	if word == 2 {
+		return c.hasPrev && c.prev != c.node && !c.firstNode && c.broken[2] != uint64(c.prev)
+	}
+	return c.reason != "" && word == c.wrong
+}
+
+// span stores the range of bytes known to be wrong.
+func (c *checkReport) span(f *heap.Finding, lay *liteosLayout) {
+	at := c.node + heap.Addr(lay.slot)
+	for word := range 3 {
+		if !c.isWrong(word) {
+			continue
+		}
+		start := at + heap.Addr(word*lay.word)
+		if f.Span.Len() == 0 {
+			f.Span.Start = start
+		}
+		f.Span.End = start + heap.Addr(lay.word)
+		if word == 0 && c.magic {
+			f.Span.End = start + 4
+		}
+	}
+}
+
+// falseAlarm reports whether the magic that the check complains about is right:
+// 64-bit devices compare it with 64 bits of an address.
+func (c *checkReport) falseAlarm(lay *liteosLayout) bool {
+	return c.magic && lay != nil && lay.word == 8 && len(c.broken) == 4 && c.node != 0 &&
+		uint32(c.broken[0]) == ^uint32(c.node+heap.Addr(lay.slot))
 }
 
 // brokenMemory is the damaged head as it lies in memory.

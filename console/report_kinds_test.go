@@ -30,6 +30,9 @@ func show(f *heap.Finding) string {
 	if f.Pointer != 0 {
 		s += fmt.Sprintf(" pointer %s", f.Pointer)
 	}
+	if f.Span.Len() > 0 && len(f.Fields) > 0 && f.Fields[0].Backup == "" {
+		s += fmt.Sprintf(" %d bytes", f.Span.Len())
+	}
 	if f.Recovered {
 		s += " recovered"
 	}
@@ -41,6 +44,9 @@ func show(f *heap.Finding) string {
 	}
 	if f.Partial != "" {
 		s += " partial"
+	}
+	if f.Cause != "" {
+		s += ": " + f.Cause[:13]
 	}
 	return s
 }
@@ -69,7 +75,7 @@ func TestReportsKinds(t *testing.T) {
 				strings.NewReplacer("previous node", "x", "0xb5d6c", "0xb696c", "0xb5d48", "0xb6948").Replace(front),
 			[]string{
 				"header-damaged alloc 0xb6948 behind 0xb5d48 used recovered",
-				"header-damaged alloc 0xb7548 behind 0xb6948 used",
+				"header-damaged alloc 0xb7548 behind 0xb6948 used 12 bytes",
 			},
 			"nothing was put right",
 		},
@@ -101,6 +107,10 @@ func TestReportsKinds(t *testing.T) {
 			"[ERR]the current node is THE FIRST NODE !\n[ERR][OsMemFirstNodePrevGet]: the backup node information of current node in previous Node is bad !!\n" + badCopy,
 			[]string{"backup-damaged  0xb5d48"},
 			"end node",
+		},
+		{
+			"a bad node of a list",
+			goodFront + badNode41 + front + "check finish\n", []string{"header-damaged check 0xb6948 behind 0xb5d48 used 12 bytes"}, "",
 		},
 		{
 			"a garbled line of a list",
@@ -156,8 +166,15 @@ func TestReportsKinds(t *testing.T) {
 				"\n---------------------------------------------\n dump mem tmpNode:0xffffffc0000587c0 ~ 0xffffffc000058800\n" +
 				"\n 0xffffffc0000587c0 :4242424242424242 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 0000000000000000 \n" +
 				"\n---------------------------------------------\ncur node: 0xffffffc0000587c0\npre node: 0xffffffc000057bc0\npre node was allocated by task:net\n" + panics,
-			[]string{"header-damaged check 0xffffffc0000587c0 behind 0xffffffc000057bc0 used at 0x13bd4"},
+			[]string{"header-damaged check 0xffffffc0000587c0 behind 0xffffffc000057bc0 used 4 bytes at 0x13bd4"},
 			"marked as used",
+		},
+		{
+			"64-bit memcheck of a sound heap",
+			"[ERR][OsMemIntegrityCheck], 1126, memory check error!\nmemory used but magic num wrong, freeNodeInfo.pstPrev(magic num):0x3fffa83f7 \n\n the broken node is the first node\n" +
+				" broken node head: 0x3fffa83f7  (nil)  0xffffffc000f57bc0  0x80000c00, pre node head: 0x3fffa83f7  (nil)  0xffffffc000f57bc0  0x80000c00\n" +
+				"cur node: 0xffffffc000057bc0\npre node: 0xffffffc000057bc0\npre node was allocated by task:net\n" + panics,
+			[]string{"header-damaged check 0xffffffc000057bc0 at 0x13bd4: a false alarm"}, "first node",
 		},
 		{
 			"memcheck of the first node",

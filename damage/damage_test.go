@@ -118,6 +118,21 @@ func header(differs string, bytes byte) *heap.Finding {
 	return f
 }
 
+// check is a damaged header of a 32-bit device without backups, one word of it
+// known to be wrong.
+func check(word int) *heap.Finding {
+	f := &heap.Finding{
+		Kind: heap.HeaderDamaged, Op: "check", Node: 0x1000, Stack: heap.Stack{0x13bd4},
+		Previous: &heap.Node{Addr: 0x400, Payload: 0x41c, Total: 0xc00, Stack: heap.Stack{}},
+		Memory:   []heap.Memory{{Addr: 0x1000, Bytes: append([]byte(strings.Repeat("B", 28)), make([]byte, 36)...)}},
+		Span:     heap.Span{Start: 0x1000 + heap.Addr(4*word), End: 0x1004 + heap.Addr(4*word)},
+	}
+	for i, name := range []string{"prev/magic", "next/task id", "previous node", "size and flags"} {
+		f.Fields = append(f.Fields, heap.Field{Name: name, Header: "0x42424242", Differs: i == word})
+	}
+	return f
+}
+
 func listing(label string, boot int, addrs ...heap.Addr) *heap.Snapshot {
 	s := &heap.Snapshot{Label: label, Source: "log:1", Boot: boot, Owners: map[heap.Owner]string{7: "sensor"}}
 	for _, a := range addrs {
@@ -196,6 +211,23 @@ func TestExplain(t *testing.T) {
 		{"the word in front", nil, &heap.Finding{Kind: heap.HeaderDamaged, Op: "free", Fields: []heap.Field{{Name: "size and flags", Header: "0xffffffff"}}, Stack: heap.Stack{}}, 0, []string{
 			"overwritten up to its last word", "byte 0xff repeated", "the device gives up",
 		}, nil},
+		{"header and backup", nil, func() *heap.Finding {
+			f := header("******", 'A')
+			f.Kind, f.Span, f.Subject, f.Recovered, f.Repaired = heap.BothDamaged, heap.Span{}, nil, false, false
+			return f
+		}(), 0, []string{"are both wrong, although that node's own header lies between them", "now holds byte 'A'", "whether the backup was right"}, []string{"overflow:"}},
+		{"a check without backups", nil, check(0), 0x400, []string{"an overflow", "with 'B' (0x42), by at least 28 bytes", "up to 0x101c", "looks only at magics"}, []string{"left no gap"}},
+		{"a check that finds the second word wrong", nil, check(1), 0, []string{"a stray write, or one through a pointer to memory freed before"}, []string{"past its end"}},
+		{"a check, and zeroes", nil, func() *heap.Finding {
+			f := check(0)
+			f.Memory[0].Bytes = make([]byte, 64)
+			return f
+		}(), 0x400, []string{"with zeroes, by at least 4 bytes"}, nil},
+		{"a check, and the payload too", nil, func() *heap.Finding {
+			f := check(0)
+			copy(f.Memory[0].Bytes[28:], "BBBBBBBB")
+			return f
+		}(), 0x400, []string{"by at least 28 bytes", "and on in the payload behind it up to 0x1024"}, nil},
 		{"the header is not in the log", nil, &heap.Finding{
 			Kind: heap.HeaderDamaged, Op: "free", Fields: []heap.Field{{Name: "magic", Backup: "0x1"}}, Partial: "cut", Stack: heap.Stack{},
 		}, 0, []string{"cannot be told from what the log has"}, []string{"gives up"}},

@@ -3,6 +3,7 @@ package damage
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/heapwright/heapwright/heap"
@@ -20,6 +21,10 @@ func (c *docket) header() {
 	if c.Node == 0 {
 		p = unclear
 	}
+	if c.Kind == heap.BothDamaged {
+		c.both()
+		return
+	}
 	switch p {
 	case fromFront:
 		if len(c.Memory) > 0 && c.Span.Start > c.Node && c.Memory[0].Addr > c.Node {
@@ -32,6 +37,8 @@ func (c *docket) header() {
 		c.Cause = "an underflow: only the end of the header was overwritten, which lies right in front of " + c.own() + "; a write to negative offsets of it, or through a pointer that is a little too low, does that"
 	case inMiddle:
 		c.Cause = "a stray write: bytes on both sides of the damage inside the header are intact, so neither the buffer in front nor the node's own ran into it; a write through a wild or stale pointer does that, and nothing in the report says whose"
+	case behindFirst:
+		c.Cause = "a stray write, or one through a pointer to memory freed before, is more likely than an overflow: the first word of the header can be right, what is wrong lies behind it"
 	case unclear:
 		if c.Partial != "" {
 			c.Cause = "what happened cannot be told from what the log has of the report"
@@ -50,14 +57,19 @@ const (
 	fromFront          // from its start on
 	fromBehind         // at its end only
 	inMiddle
+	behindFirst // not in its first word, as far as a check without backup can tell
 )
 
-// pattern says where the damage lies. Fields stand in order of address; the
-// checksum, which other damage leaves wrong but not different, is no evidence.
+// compared reports whether the header stands next to a backup.
+func (c *docket) compared() bool {
+	return slices.ContainsFunc(c.Fields, func(f heap.Field) bool { return f.Backup != "" })
+}
+
+// pattern says where the damage lies. Fields stand in order of address.
 func (c *docket) pattern() pattern {
 	compared, first, last := 0, -1, -1
 	for _, f := range c.Fields {
-		if f.Header == "" || f.Backup == "" {
+		if f.Header == "" {
 			continue
 		}
 		if f.Differs {
@@ -69,19 +81,14 @@ func (c *docket) pattern() pattern {
 		compared++
 	}
 	switch {
-	case compared == 0:
-		// The integrity check stops at a wrong magic or list pointer, which is
-		// the first word of the header.
-		if len(c.Fields) > 0 && c.Op == "check" && c.Previous != nil {
-			return fromFront
-		}
-		return unclear
 	case first < 0:
 		return unclear
 	case first == 0:
 		return fromFront
 	case last == compared-1:
 		return fromBehind
+	case !c.compared():
+		return behindFirst
 	}
 	return inMiddle
 }
@@ -98,64 +105,56 @@ func (c *docket) own() string {
 func (c *docket) evidence() {
 	seed := c.Span.Start
 	if c.Span.Len() == 0 {
-		seed = c.firstShown()
+		seed = c.Node
+		if len(c.Memory) > 0 && c.compared() {
+			seed = c.Memory[0].Addr
+		}
 	}
 	c.lrs = c.gap()
 	if r, ok := runAt(c.Memory, seed, c.Node, int(c.lrs.Len())); ok {
 		c.run = r
 	}
-	switch {
-	case c.Span.Len() > 0: // known from the comparison with the backup
+	switch head := c.headEnd(); {
+	case c.Span.Len() > 0 && c.compared():
 		c.Reach = looks(shown(c.Memory, c.Span), c.Node)
-	case c.run.span.Len() > 0 && len(c.Fields) > 0:
-		c.Span = c.run.span
+	case c.run.span.Len() > 0 && c.run.b != 0 && c.Span.Len() > 0:
+		// Words that nothing contradicts are wrong if they continue the run;
+		// in the payload behind the head that would be a guess.
+		if c.Span = c.run.span; head != 0 && c.Span.End > head {
+			c.Span.End = head
+		}
 		c.Reach = looks([]byte{c.run.b, c.run.b}, c.Node)
-		if c.run.open {
+		switch {
+		case c.run.open:
 			c.Reach += ", as far as the report shows memory"
-		} else {
+		case c.run.span.End > c.Span.End:
+			c.Reach += fmt.Sprintf(", and on in the payload behind it up to %s", c.run.span.End)
+		default:
 			c.Reach += fmt.Sprintf(", up to %s", c.run.span.End)
 		}
-	default:
-		if b := c.headerBytes(); len(b) > 0 {
-			c.Reach = looks(b, c.Node)
-		}
+	case c.Span.Len() > 0:
+		c.Reach = looks(shown(c.Memory, c.Span), c.Node)
+	case c.Kind == heap.BothDamaged && len(c.Memory) > 0:
+		c.Reach = "the header now holds " + looks(shown(c.Memory, heap.Span{Start: c.Node, End: ^heap.Addr(0)}), c.Node)
 	}
 }
 
-// firstShown is where the first word of the damaged header lies. The report
-// gives its value as the first field; the memory around shows where it is.
-func (c *docket) firstShown() heap.Addr {
-	if len(c.Fields) == 0 || c.Fields[0].Header == "" {
-		return c.Node
+// both explains that neither the header nor its backup is right. The backup
+// lies at the start of the node in front, that node's own header between them.
+func (c *docket) both() {
+	if c.Previous == nil {
+		c.Cause = "the header and its backup are both wrong: what overwrote them cannot be told"
+		return
 	}
-	if h := c.headerAt(); h != 0 {
-		return h
-	}
-	return c.Node
+	c.Cause = fmt.Sprintf("the header and its backup, which lies at the start of node %s in front of it, are both wrong, although that node's own header lies between them: more than one write, or a stray one", c.Previous.Addr)
 }
 
-// headerAt is where the node's own control header lies: behind the backup, as
-// in the node in front, whose own header is as long as its backup.
-func (c *docket) headerAt() heap.Addr {
-	p := c.Previous
-	if p == nil || p.Payload <= p.Addr {
-		return 0
+// headEnd is where the damaged node's payload begins; 0: not known.
+func (c *docket) headEnd() heap.Addr {
+	if p := c.Previous; p != nil && p.Payload > p.Addr {
+		return c.Node + p.Payload - p.Addr
 	}
-	head := p.Payload - p.Addr
-	switch head { // node heads of devices that keep backups are twice a header
-	case 48, 56, 72, 80, 96, 144:
-		return c.Node + head/2
-	}
-	return c.Node
-}
-
-// headerBytes are the bytes shown of the node's head.
-func (c *docket) headerBytes() []byte {
-	start := c.headerAt()
-	if start == 0 {
-		return nil
-	}
-	return shown(c.Memory, heap.Span{Start: start, End: c.Node + c.Previous.Payload - c.Previous.Addr})
+	return 0
 }
 
 // gap is the hole between the pieces of memory that show the header: LRs, which

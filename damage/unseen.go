@@ -16,7 +16,7 @@ func (c *docket) unseen() {
 		}
 	}
 	damage := !c.Kind.WildPointer()
-	compared := slices.ContainsFunc(c.Fields, func(f heap.Field) bool { return f.Backup != "" })
+	compared := c.compared()
 	// The fields of a LiteOS header; other devices' checks have other limits.
 	heads := slices.ContainsFunc(c.Fields, func(f heap.Field) bool { return f.Name == "size and flags" })
 	say(damage && c.Culprit != nil && c.Culprit == c.Previous && c.Culprit.State == heap.Used,

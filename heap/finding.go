@@ -59,7 +59,7 @@ type Field struct {
 	Name    string `json:"name"`
 	Header  string `json:"header"`            // what the header in place says
 	Backup  string `json:"backup"`            // what its backup says
-	Differs bool   `json:"differs,omitempty"` // the two contradict each other
+	Differs bool   `json:"differs,omitempty"` // the two contradict each other, or the header what else is known
 }
 
 // Span is a half-open range of addresses: [Start, End).
