@@ -3,7 +3,7 @@ package symbol
 import "strings"
 
 // maxString bounds one string of a file in bytes, names and paths alike.
-const maxString = 64 << 10
+const maxString = 16 << 10
 
 // cursor reads a section front to back. Sections are strings so that the names
 // in them need no copies and nobody can write to them. Behind the end, and

@@ -106,7 +106,9 @@ func readDWARF(d *dwarfData) *dwarfData {
 	for c.left() > 0 { // how many
 		n, _ := c.unitLength()
 		c.skip(n)
-		count++
+		if n >= minUnit {
+			count++
+		}
 	}
 	d.units = make([]unit, 0, count)
 	c = cursor{data: d.info, big: d.big}
@@ -115,8 +117,12 @@ func readDWARF(d *dwarfData) *dwarfData {
 		off := uint64(c.pos)
 		n, wide := c.unitLength()
 		if c.bad || n > uint64(c.left()) {
-			d.damage(fmt.Errorf("the unit at %#x of .debug_info is cut", off))
+			d.damage(off, errCut)
 			break
+		}
+		if n < minUnit {
+			c.skip(n) // padding
+			continue
 		}
 		body := c
 		body.data = c.data[:c.pos+int(n)]
@@ -125,7 +131,7 @@ func readDWARF(d *dwarfData) *dwarfData {
 		i := len(d.units) - 1
 		ranges, ok, err := d.root(&d.units[i], body)
 		if err != nil {
-			d.damage(fmt.Errorf("the unit at %#x of .debug_info: %w", off, err))
+			d.damage(off, err)
 			d.units = d.units[:i]
 			continue
 		}
@@ -162,16 +168,21 @@ func readDWARF(d *dwarfData) *dwarfData {
 	return d
 }
 
-func (d *dwarfData) damage(err error) {
+// minUnit is the least length of a unit: its header and one entry.
+const minUnit = 8
+
+// damage notes that the unit at off could not be read fully.
+func (d *dwarfData) damage(off uint64, err error) {
 	d.damaged++
 	if d.firstDamage == nil {
-		d.firstDamage = err
+		d.firstDamage = fmt.Errorf("the unit at %#x of .debug_info: %w", off, err)
 	}
 }
 
 var (
 	errVersion = errors.New("a version of DWARF that is not known")
 	errUnit    = errors.New("damaged")
+	errCut     = errors.New("cut")
 )
 
 // root reads the header and the root entry of u. Units of types, and those
@@ -298,7 +309,7 @@ func (d *dwarfData) read(i int) *unitData {
 	}
 	data, err := d.readUnit(u)
 	if err != nil {
-		d.damage(fmt.Errorf("the unit at %#x of .debug_info: %w", u.off, err))
+		d.damage(u.off, err)
 	}
 	u.data.Store(data)
 	return data

@@ -49,7 +49,7 @@ func (d *dwarfData) lineTable(u *unit) (*lineTable, error) {
 	var t *lineTable
 	err := errLines
 	// Every table is read once, so much more than the section is too much.
-	if u.stmtList < uint64(len(d.line)) && d.lineWork <= 2*len(d.line) {
+	if u.stmtList < uint64(len(d.line)) && d.lineWork <= len(d.line) {
 		c := cursor{data: d.line, pos: int(u.stmtList), big: d.big}
 		n, wide := c.unitLength()
 		if n <= uint64(c.left()) && !c.bad {

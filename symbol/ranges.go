@@ -34,11 +34,12 @@ func (d *dwarfData) entryRanges(u *unit, e *entry) []addrRange {
 	return []addrRange{{e.lowPC, end}}
 }
 
-// spend counts one entry of a range list. Each list has one reader or a few;
-// a file where many entries refer to a long list was made to hurt.
+// spend counts one entry of a range list, which has at least four bytes in
+// .debug_ranges and one in .debug_rnglists. Each list has one reader; a file
+// where many entries refer to a long list was made to hurt.
 func (d *dwarfData) spend() bool {
 	d.rangeWork++
-	return d.rangeWork <= 4*(len(d.ranges)+len(d.rnglists))
+	return d.rangeWork <= len(d.ranges)/4+len(d.rnglists)+1024
 }
 
 // rangeList reads a list of DWARF 2 to 4, in .debug_ranges.

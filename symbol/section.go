@@ -19,7 +19,7 @@ const (
 	maxSection = 2 << 30
 	// Compressed debug information has a fourth to a tenth of its size. More
 	// than maxRatio times as much, beyond minUnpacked bytes, was made to hurt.
-	maxRatio    = 64
+	maxRatio    = 32
 	minUnpacked = 1 << 20
 )
 
