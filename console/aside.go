@@ -65,6 +65,12 @@ func (r *Reader) emit(f *heap.Finding) {
 	r.ready = append(r.ready, Item{Finding: f})
 }
 
+// emitHere queues what was found to be wrong since the last boot.
+func (r *Reader) emitHere(f *heap.Finding) {
+	f.Boot = r.boot
+	r.emit(f)
+}
+
 // record takes in a snapshot that was rebuilt from an event stream.
 func (r *Reader) record(s *heap.Snapshot) {
 	s.Source = fmt.Sprintf("%s:%d", r.name, r.lines.line)

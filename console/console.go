@@ -1,14 +1,18 @@
 // Package console turns the text that devices print on their consoles into
-// heap snapshots.
+// heap snapshots and findings.
 //
 // A log is read once, front to back, in constant memory but for the listing
-// being read. What surrounds the listings does not matter: boot messages,
-// other commands, prompts, time stamps in front of every line, colour escapes
-// and the output of other tasks in the middle of a listing are recognised or
-// counted, and what was lost is said in Snapshot.Partial or in Reader.Notes.
+// being read, or the live set where it is a stream of allocations and frees.
+// What surrounds the listings does not matter: boot messages, other commands,
+// prompts, time stamps in front of every line, colour escapes and the output of
+// other tasks in the middle of a listing are recognised or counted, and what was
+// lost is said in Snapshot.Partial or in Reader.Notes.
 //
 // Each dialect (a kind of device, and the command that prints its heap) is one
-// file that fills in one dialect value; the table below lists them.
+// file that fills in one dialect value; the table below lists them. What is no
+// listing has files of its own: report*.go what a device reports itself about a
+// damaged heap, record*.go event streams, pool.go totals, task.go the names of
+// owners, time.go the time stamps of loggers.
 package console
 
 import (

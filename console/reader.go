@@ -134,7 +134,7 @@ func NewReader(r io.Reader, name string) *Reader {
 	reports := newLiteosReports(name, reader.emit)
 	reports.boot = &reader.boot
 	reader.records = records{
-		name: name, emit: reader.emit, deliver: reader.record, owners: reader.tasks.owners,
+		name: name, emit: reader.emitHere, deliver: reader.record, owners: reader.tasks.owners,
 		reboot: func() { reader.boot++ },
 	}
 	reader.observers = []observer{

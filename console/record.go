@@ -43,7 +43,7 @@ const (
 	// printed, begins again.
 	recordTick = 1 << 32
 	// snapshotEvents is the least number of events between two snapshots.
-	snapshotEvents = 1024
+	snapshotEvents = 256
 	// searchBudget bounds the work of explaining invalid frees in one log.
 	searchBudget = 64 << 20
 
