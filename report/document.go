@@ -29,7 +29,9 @@ type Document struct {
 	Mappings []heap.Mapping
 }
 
-// Text writes the document for people.
+// Text writes the document for people: which call sites leak and why, the
+// gravest first, and a report of each finding. A growth of a single listing is
+// written as GroupsText does it.
 func Text(w io.Writer, d *Document, o Options) error {
 	t := newText(w, o)
 	notes := d.Notes

@@ -11,7 +11,7 @@ import (
 )
 
 // From a console log to a table of what leaks.
-func ExampleGrowthText() {
+func ExampleText() {
 	f, err := os.Open("../console/testdata/leak-series.log")
 	if err != nil {
 		log.Fatal(err)
@@ -29,7 +29,7 @@ func ExampleGrowthText() {
 		series.Add(listing)
 	}
 	options := report.Options{Width: 80, Top: 4}
-	if err := report.GrowthText(os.Stdout, series.Growth(), nil, options); err != nil {
+	if err := report.Text(os.Stdout, &report.Document{Growth: series.Growth()}, options); err != nil {
 		log.Fatal(err)
 	}
 	// Output:

@@ -12,15 +12,7 @@ import (
 	"github.com/heapwright/heapwright/leak"
 )
 
-// FindingsText writes a report of each finding, as FindingText does, and what
-// there is to say about all of them.
-func FindingsText(w io.Writer, findings []heap.Finding, sym heap.Symbolizer, notes []string, o Options) error {
-	t := newText(w, o)
-	t.findings(findings, sym)
-	t.notes(notes)
-	return t.Flush()
-}
-
+// findings writes a report of each finding.
 func (t *text) findings(findings []heap.Finding, sym heap.Symbolizer) {
 	t.paragraph(findingsSummary(findings), 0)
 	for i := range findings {

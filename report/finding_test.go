@@ -44,9 +44,11 @@ func TestFindingsText(t *testing.T) {
 		"findings-verbose.txt": {Width: 80, Verbose: true},
 		"findings-color.txt":   {Width: 80, Color: true},
 	} {
-		golden(t, name, write(t, func(w io.Writer) error { return FindingsText(w, findings, sym, []string{"a note"}, o) }))
+		golden(t, name, write(t, func(w io.Writer) error {
+			return Text(w, &Document{Findings: findings, Symbols: sym, Notes: []string{"a note"}}, o)
+		}))
 	}
-	got := write(t, func(w io.Writer) error { return FindingsText(w, nil, sym, nil, Options{}) })
+	got := write(t, func(w io.Writer) error { return Text(w, &Document{}, Options{}) })
 	if got != "No damage was reported.\n" {
 		t.Error(got)
 	}
@@ -65,7 +67,9 @@ func TestFindingTextAround(t *testing.T) {
 
 func TestFindingsJSON(t *testing.T) {
 	findings := []heap.Finding{overflow(), doubleFree(), {Kind: "evil\xff\n", Detail: "\x00"}}
-	text := write(t, func(w io.Writer) error { return FindingsJSON(w, findings, sym, []string{"a note"}, Options{}) })
+	text := write(t, func(w io.Writer) error {
+		return JSON(w, &Document{Findings: findings, Symbols: sym, Notes: []string{"a note"}}, Options{})
+	})
 	golden(t, "findings.json", text)
 	var doc struct {
 		Findings []struct {

@@ -1,9 +1,6 @@
 package report
 
 import (
-	"bufio"
-	"io"
-
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
 )
@@ -66,12 +63,4 @@ func (d *doc) findings(findings []heap.Finding, sym heap.Symbolizer) {
 		d.value(newJSONFinding(&findings[i], sym))
 	}
 	d.raw("]")
-}
-
-// FindingsJSON writes the document for findings.
-func FindingsJSON(w io.Writer, findings []heap.Finding, sym heap.Symbolizer, notes []string, _ Options) error {
-	d := &doc{w: bufio.NewWriter(w)}
-	d.raw("{")
-	d.findings(findings, sym)
-	return d.end(notes)
 }

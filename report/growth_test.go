@@ -91,7 +91,7 @@ func judged() *leak.Growth {
 }
 
 func growthText(t *testing.T, g *leak.Growth, o Options) string {
-	return write(t, func(w io.Writer) error { return GrowthText(w, g, nil, o) })
+	return write(t, func(w io.Writer) error { return Text(w, &Document{Growth: g}, o) })
 }
 
 func TestGrowthText(t *testing.T) {
@@ -245,7 +245,7 @@ func TestNothing(t *testing.T) {
 	if !strings.Contains(got, "there is no listing") {
 		t.Error(got)
 	}
-	got = write(t, func(w io.Writer) error { return GrowthJSON(w, series(), nil, Options{}) })
+	got = write(t, func(w io.Writer) error { return JSON(w, &Document{Growth: series()}, Options{}) })
 	if !json.Valid([]byte(got)) || !strings.Contains(got, `"notes":[]`) {
 		t.Error(got)
 	}
@@ -312,7 +312,7 @@ func TestGrowthJSON(t *testing.T) {
 	g := judged()
 	g.Sites[0].P = math.NaN()
 	g.Sites[0].BytesPerHour = math.Inf(1)
-	if text := write(t, func(w io.Writer) error { return GrowthJSON(w, g, nil, Options{}) }); !json.Valid([]byte(text)) {
+	if text := write(t, func(w io.Writer) error { return JSON(w, &Document{Growth: g}, Options{}) }); !json.Valid([]byte(text)) {
 		t.Error(text)
 	}
 }

@@ -67,7 +67,7 @@ func (d *doc) end(notes []string) error {
 	return d.err
 }
 
-// JSON writes the document for programs.
+// JSON writes the document for programs; the package comment explains it.
 func JSON(w io.Writer, d *Document, o Options) error {
 	out := &doc{w: bufio.NewWriter(w)}
 	notes := d.Notes
@@ -81,12 +81,8 @@ func JSON(w io.Writer, d *Document, o Options) error {
 	return out.end(notes)
 }
 
-// GrowthJSON writes the document for call sites over listings.
-func GrowthJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
-	return JSON(w, &Document{Growth: g, Notes: notes}, o)
-}
-
-// GroupsJSON writes the same document for a single listing.
+// GroupsJSON writes the document for the call sites of a single listing, as
+// GroupsText does.
 func GroupsJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
 	out := &doc{w: bufio.NewWriter(w)}
 	out.raw("{")

@@ -123,8 +123,8 @@ func TestWriteErrors(t *testing.T) {
 	nodes := NewNodesText(full{}, symbol.None, Options{})
 	doc := NewNodesJSON(full{}, symbol.None)
 	for name, err := range map[string]error{
-		"growth text": GrowthText(full{}, g, nil, Options{}),
-		"growth json": GrowthJSON(full{}, g, nil, Options{}),
+		"growth text": Text(full{}, &Document{Growth: g}, Options{}),
+		"growth json": JSON(full{}, &Document{Growth: g}, Options{}),
 		"groups text": GroupsText(full{}, series(l), nil, Options{}),
 		"groups json": GroupsJSON(full{}, series(l), nil, Options{}),
 		"diff text":   DiffText(full{}, leak.Compare(l, nil, sym), nil, Options{}),

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -10,17 +9,11 @@ import (
 	"github.com/heapwright/heapwright/leak"
 )
 
-// GrowthText writes which call sites leak: a summary, then the gravest sites
-// with their verdict, how many nodes they held over the listings, how fast they
-// grow, who allocates, and why that is the verdict. Sites that grew and do not
-// leak follow with their reason; what a baseline or suppressions tolerate stands
-// apart; what did not grow is counted. A single listing is written as
-// GroupsText does it.
-func GrowthText(w io.Writer, g *leak.Growth, notes []string, o Options) error {
-	return Text(w, &Document{Growth: g, Notes: notes}, o)
-}
-
-// growth writes the table of call sites and returns what has to be noted.
+// growth writes the table of call sites and returns what has to be noted: a
+// summary, then the gravest sites with their verdict, how many nodes they held
+// over the listings, how fast they grow, who allocates, and why that is the
+// verdict. Sites that grew and do not leak follow with their reason; what a
+// baseline or suppressions tolerate stands apart; what did not grow is counted.
 func (t *text) growth(g *leak.Growth) (notes []string) {
 	if g.Conclusive() {
 		notes = GrowthNotes(g)
