@@ -261,4 +261,6 @@ func TestRTThreadReports(t *testing.T) {
 	}
 }
 
-func FuzzRTThread(f *testing.F) { fuzzLog(f, rtthreadFormats, rtthreadLog, "Memory block wrong:\naddress: 0x20005300\n", "to free a bad data block:\nmem: 0x20005300, used flag: 0, magic code: 0x1ea0\n") }
+func FuzzRTThread(f *testing.F) {
+	fuzzLog(f, rtthreadFormats, rtthreadLog, "Memory block wrong:\naddress: 0x20005300\n", "to free a bad data block:\nmem: 0x20005300, used flag: 0, magic code: 0x1ea0\n")
+}
