@@ -6,6 +6,9 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/heapwright/heapwright/heap"
@@ -157,5 +160,68 @@ func TestCallAddress(t *testing.T) {
 		if got := name(tab, lr); got != want {
 			t.Errorf("%v is in %q, want %q", lr, got, want)
 		}
+	}
+}
+
+var instruction = regexp.MustCompile(`^\s*([0-9a-f]+):\t(?:[0-9a-f]+ ?)+\s*\t([a-z0-9.]+)\s*(.*)`)
+
+// isCallText reports whether a line of objdump is a call that keeps a return
+// address.
+func isCallText(name, args string) bool {
+	switch strings.TrimSuffix(name, ".w") {
+	case "bl", "blx", "blr", "call", "call0", "callx0":
+		return true
+	case "jal", "jalr", "c.jal", "c.jalr": // j and jr are other names
+		return !strings.HasPrefix(args, "zero") && !strings.HasPrefix(args, "t1") && !strings.HasPrefix(args, "x0")
+	}
+	return false
+}
+
+// Every call that objdump shows is recognized, and few other instructions are.
+func TestCallsOfFirmware(t *testing.T) {
+	for _, g := range targets() {
+		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
+			objdump := tool(t, g.prefix+"objdump", g.binutils())
+			file := g.build(t, t.TempDir(), "-O1 -g -fno-inline")
+			tab := open(t, file)
+			calls, others, mistaken := 0, 0, 0
+			wasCall, shown := false, ""
+			for line := range strings.Lines(string(execute(t, objdump, "-d", "--no-show-raw-insn", file))) {
+				line = strings.Replace(line, ":\t", ":\t00 \t", 1)
+				m := instruction.FindStringSubmatch(line)
+				if m == nil {
+					shown, wasCall = "", false
+					continue
+				}
+				addr, err := strconv.ParseUint(m[1], 16, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if behind, _, ok := tab.code.call(addr); shown != "" && ok {
+					switch {
+					case wasCall && !behind:
+						t.Errorf("%#x does not follow a call, but %s", addr, shown)
+					case wasCall:
+						calls++
+					case behind:
+						mistaken++
+					default:
+						others++
+					}
+				}
+				wasCall, shown = isCallText(m[2], m[3]), strings.TrimSpace(line)
+			}
+			t.Logf("%d calls, %d of %d other places taken for one", calls, mistaken, mistaken+others)
+			if g.name == "thumb-big-endian" {
+				if calls+others+mistaken > 0 {
+					t.Error("big-endian code was looked at")
+				}
+				return
+			}
+			if calls < 20 || mistaken*20 > others {
+				t.Errorf("%d calls, %d of %d other places taken for one", calls, mistaken, mistaken+others)
+			}
+		})
 	}
 }

@@ -45,8 +45,10 @@ func targets() []target {
 	all := []target{
 		arm,
 		{name: "arm", prefix: "arm-none-eabi-", pkg: "gcc-arm-none-eabi", flags: "-marm -march=armv7-a", cxx: "g++"},
+		{name: "thumb-big-endian", prefix: "arm-none-eabi-", pkg: "gcc-arm-none-eabi", flags: "-mcpu=cortex-m4 -mthumb -mbig-endian", cxx: "g++"},
 		{name: "riscv32", prefix: "riscv64-unknown-elf-", pkg: "gcc-riscv64-unknown-elf", flags: "-march=rv32imac -mabi=ilp32", cxx: "g++"},
 		{name: "riscv64", prefix: "riscv64-unknown-elf-", pkg: "gcc-riscv64-unknown-elf", flags: "-march=rv64imac -mabi=lp64 -mcmodel=medany", cxx: "g++"},
+		{name: "xtensa", prefix: "xtensa-lx106-elf-", pkg: "gcc-xtensa-lx106", flags: "-mlongcalls", cxx: "g++"},
 		{name: "aarch64", prefix: "aarch64-linux-gnu-", pkg: "gcc-aarch64-linux-gnu", flags: "-static"},
 		{name: "host", pkg: "gcc", flags: "-static -fno-pie -no-pie -fno-stack-protector", cxx: "g++"},
 	}

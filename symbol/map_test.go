@@ -199,7 +199,7 @@ func TestMapErrors(t *testing.T) {
 
 // What GNU ld really writes names every function that its symbol table has.
 func TestMapOfFirmware(t *testing.T) {
-	for _, g := range []target{arm, targets()[2]} {
+	for _, g := range []target{arm, targets()[3]} {
 		file := g.build(t, t.TempDir(), "-O2 -g -ffunction-sections")
 		nm := tool(t, g.prefix+"nm", g.binutils())
 		fromMap, err := Open(file + ".map")
