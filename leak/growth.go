@@ -53,8 +53,8 @@ type Site struct {
 	// clause without a full stop: "83 of 85 mature nodes never died".
 	Verdict Verdict
 	Reason  string
-	// P is the probability that a site whose nodes do die would look like
-	// this one; 1 where the test does not apply.
+	// P is the probability that a site whose nodes do die, or cease to come,
+	// would look like this one; 1 where the test does not apply.
 	P float64
 	// LeakedNodes is how many nodes born while the listings were taken are
 	// past the age at which this site's nodes die; LeakedBytes their bytes,

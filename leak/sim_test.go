@@ -35,6 +35,7 @@ type device struct {
 	*rand.Rand
 	start   float64 // uptime before the first listing is -start
 	longest float64 // what is bounded takes no longer
+	lost    int     // listings missed or cut
 	kind    []string
 	leak    []bool
 	lives   [][]life
@@ -195,6 +196,11 @@ func (d *device) lru() []life {
 	size := int(d.around(4, 60))
 	births := d.steadyArrivals(d.start, float64(size)/(d.between(.05, 1)*d.longest))
 	oldest := d.IntN(2) == 0
+	const moment = 1e-6
+	when := moment // makes room before the new node comes, or after
+	if d.IntN(2) == 0 {
+		when = -moment
+	}
 	all := live(births, immortal)
 	var held []int
 	for i := range all {
@@ -203,7 +209,7 @@ func (d *device) lru() []life {
 			if !oldest {
 				k = d.IntN(size)
 			}
-			all[held[k]].died = all[i].born
+			all[held[k]].died = max(all[held[k]].born, all[i].born+when)
 			held = slices.Delete(held, k, k+1)
 		}
 		held = append(held, i)
@@ -302,14 +308,16 @@ func (d *device) accelerating() []life {
 	return live(d.arrivals(from, rate, func(t float64) float64 { return rate * t / d.length }), immortal)
 }
 
-// times are when listings are taken; some are missed.
+// times are when listings are taken; some are missed. Of all listings no more
+// than a fifth is missed or cut.
 func (d *device) times() []float64 {
 	step := d.length / float64(d.listings-1)
 	jitter := []float64{0, .3, .6}[d.noise]
 	missed := []float64{0, .04, .1}[d.noise]
 	var at []float64
 	for i := range d.listings {
-		if i > 0 && i < d.listings-1 && d.Float64() < missed {
+		if i > 0 && i < d.listings-1 && d.Float64() < missed && d.lost < d.listings/5 {
+			d.lost++
 			continue
 		}
 		t := step * float64(i)
@@ -382,7 +390,8 @@ func (d *device) run(yield func(*heap.Snapshot)) {
 				s.Nodes = append(s.Nodes, heap.Node{Addr: first + nodeSize*heap.Addr(at), Stack: stacks[site]})
 			}
 		}
-		if t > 0 && t < d.length && d.Float64() < cut {
+		if t > 0 && t < d.length && d.Float64() < cut && d.lost < d.listings/5 {
+			d.lost++
 			s.Nodes = s.Nodes[:d.IntN(len(s.Nodes)+1)]
 			s.Partial = "cut"
 		}
