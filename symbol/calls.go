@@ -53,7 +53,7 @@ type code struct {
 	wide    bool // 64-bit
 	// isCall reports whether the instruction in front of lr is a call, and
 	// whether the one at lr is. nil: the machine's calls are not known.
-	isCall func(c *code, lr uint64) (behind, at bool)
+	isCall func(p piece, lr uint64) (behind, at bool)
 	places spans    // memory to pieces
 	starts []uint64 // of pieces
 	pieces []string // the bytes
@@ -126,29 +126,38 @@ func (c *code) call(lr uint64) (behind, at, ok bool) {
 	if c.isCall == nil {
 		return false, false, false
 	}
-	if c.bytes(lr&^1-2, 2) == "" {
+	before := lr&^1 - 2
+	i, found := c.places.find(before)
+	if !found {
 		return false, false, false
 	}
-	behind, at = c.isCall(c, lr)
+	p := piece{c.pieces[i], c.starts[i], c.wide}
+	if p.bytes(before, 2) == "" {
+		return false, false, false
+	}
+	behind, at = c.isCall(p, lr)
 	return behind, at, true
 }
 
-// bytes returns n bytes at addr, "" if they are not all code of the file.
-func (c *code) bytes(addr uint64, n int) string {
-	i, ok := c.places.find(addr)
-	if !ok {
+// piece is the bytes of one section with instructions.
+type piece struct {
+	content string
+	start   uint64
+	wide    bool // of a 64-bit machine
+}
+
+// bytes returns n bytes at addr, "" if they are not all in the piece.
+func (p piece) bytes(addr uint64, n int) string {
+	off := addr - p.start
+	if off >= uint64(len(p.content)) || uint64(len(p.content))-off < uint64(n) {
 		return ""
 	}
-	off := addr - c.starts[i]
-	if uint64(len(c.pieces[i]))-off < uint64(n) {
-		return ""
-	}
-	return c.pieces[i][off : off+uint64(n)]
+	return p.content[off : off+uint64(n)]
 }
 
 // half returns the two bytes at addr as a number, 0 if they are no code.
-func (c *code) half(addr uint64) uint16 {
-	b := c.bytes(addr, 2)
+func (p piece) half(addr uint64) uint16 {
+	b := p.bytes(addr, 2)
 	if b == "" {
 		return 0
 	}
@@ -156,6 +165,6 @@ func (c *code) half(addr uint64) uint16 {
 }
 
 // word returns the four bytes at addr as a number, 0 if they are no code.
-func (c *code) word(addr uint64) uint32 {
-	return uint32(c.half(addr+2))<<16 | uint32(c.half(addr))
+func (p piece) word(addr uint64) uint32 {
+	return uint32(p.half(addr+2))<<16 | uint32(p.half(addr))
 }

@@ -5,13 +5,13 @@ package symbol
 // in front of lr every length is tried, and now and then bytes that are no call
 // look like one. Encodings: Intel 64 and IA-32 Architectures Software
 // Developer's Manual, volume 2, CALL and table 2-2.
-func x86Call(c *code, lr uint64) (behind, at bool) {
+func x86Call(p piece, lr uint64) (behind, at bool) {
 	for n := 2; n <= 7 && !behind; n++ {
-		behind = x86CallLength(c.x86(lr-uint64(n), n)) == n
+		behind = x86CallLength(p.x86(lr-uint64(n), n)) == n
 	}
-	b := c.x86(lr, 8)
+	b := p.x86(lr, 8)
 	for range 2 { // prefixes: REX, and 3E of notrack
-		if len(b) > 0 && (b[0]&0xf0 == 0x40 && c.wide || b[0] == 0x3e) {
+		if len(b) > 0 && (b[0]&0xf0 == 0x40 && p.wide || b[0] == 0x3e) {
 			b = b[1:]
 		}
 	}
@@ -19,9 +19,9 @@ func x86Call(c *code, lr uint64) (behind, at bool) {
 }
 
 // x86 returns up to n bytes of code at addr.
-func (c *code) x86(addr uint64, n int) string {
+func (p piece) x86(addr uint64, n int) string {
 	for ; n > 0; n-- {
-		if b := c.bytes(addr, n); b != "" {
+		if b := p.bytes(addr, n); b != "" {
 			return b
 		}
 	}

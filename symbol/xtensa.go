@@ -3,8 +3,8 @@ package symbol
 // xtensaCall recognizes CALL0, CALL4, CALL8, CALL12 and CALLX0 to CALLX12, all
 // of three bytes, in little-endian cores. Encodings: Xtensa Instruction Set
 // Architecture Reference Manual.
-func xtensaCall(c *code, lr uint64) (behind, at bool) {
-	return xtensaInstruction(c.bytes(lr-3, 3)), xtensaInstruction(c.bytes(lr, 3))
+func xtensaCall(p piece, lr uint64) (behind, at bool) {
+	return xtensaInstruction(p.bytes(lr-3, 3)), xtensaInstruction(p.bytes(lr, 3))
 }
 
 func xtensaInstruction(b string) bool {
