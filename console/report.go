@@ -65,10 +65,11 @@ func newLiteosReports(name string, emit func(*heap.Finding)) *liteosReports {
 }
 
 func (r *liteosReports) line(text []byte, number int) bool {
-	l := &reportLine{text, reportTexts.find(text), number}
-	if l.say == 0 && r.open == nil {
+	say := reportTexts.find(text)
+	if say == 0 && r.open == nil {
 		return false
 	}
+	l := &reportLine{text, say, number}
 	if r.open != nil && number-r.last > maxForeign {
 		r.close("the log goes on with other output")
 	}
