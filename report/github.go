@@ -58,12 +58,13 @@ func GitHub(w io.Writer, d *Document, _ Options) error {
 	return b.Flush()
 }
 
+var (
+	dataEscapes     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	propertyEscapes = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
+
 // escapeData escapes a message as GitHub's runner reads it.
-func escapeData(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
-}
+func escapeData(s string) string { return dataEscapes.Replace(s) }
 
 // escapeProperty escapes the value of a property.
-func escapeProperty(s string) string {
-	return strings.NewReplacer(":", "%3A", ",", "%2C").Replace(escapeData(s))
-}
+func escapeProperty(s string) string { return propertyEscapes.Replace(s) }
