@@ -232,7 +232,7 @@ func (c *checkReport) complete() bool {
 // geometry finds out how the nodes are laid out: the magic of the used node in
 // front names the address of its own control header.
 func (c *checkReport) geometry() *liteosLayout {
-	if len(c.pre) != 4 {
+	if len(c.pre) != 4 || len(c.broken) != 4 {
 		return nil
 	}
 	word := 4

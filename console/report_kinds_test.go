@@ -110,7 +110,9 @@ func TestReportsKinds(t *testing.T) {
 		},
 		{
 			"a bad node of a list",
-			goodFront + badNode41 + front + "check finish\n", []string{"header-damaged check 0xb6948 behind 0xb5d48 used 12 bytes"}, "",
+			goodFront + badNode41 + front + "check finish\n",
+			[]string{"header-damaged check 0xb6948 behind 0xb5d48 used 12 bytes"},
+			"",
 		},
 		{
 			"a garbled line of a list",
@@ -174,7 +176,8 @@ func TestReportsKinds(t *testing.T) {
 			"[ERR][OsMemIntegrityCheck], 1126, memory check error!\nmemory used but magic num wrong, freeNodeInfo.pstPrev(magic num):0x3fffa83f7 \n\n the broken node is the first node\n" +
 				" broken node head: 0x3fffa83f7  (nil)  0xffffffc000f57bc0  0x80000c00, pre node head: 0x3fffa83f7  (nil)  0xffffffc000f57bc0  0x80000c00\n" +
 				"cur node: 0xffffffc000057bc0\npre node: 0xffffffc000057bc0\npre node was allocated by task:net\n" + panics,
-			[]string{"header-damaged check 0xffffffc000057bc0 at 0x13bd4: a false alarm"}, "first node",
+			[]string{"header-damaged check 0xffffffc000057bc0 at 0x13bd4: a false alarm"},
+			"first node",
 		},
 		{
 			"memcheck of the first node",
