@@ -26,7 +26,8 @@ type Diff struct {
 //
 // A node is the same in both listings if its address and its stack are, and
 // its birth and serial number where both tell one, and the device did not
-// restart in between. Without births and serial numbers, memory that was freed
+// restart in between. Owner and size count in place of a stack that is not
+// there. Without births and serial numbers, memory that was freed
 // and allocated again by the same call chain in between passes for kept.
 type Change struct {
 	Pool   string
@@ -136,7 +137,7 @@ func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
 		if n.State != heap.Used {
 			return
 		}
-		c := sites.site(a.Pool, n.Stack)
+		c := sites.site(a, n)
 		if n.Addr > endB {
 			c.Unknown++
 		} else {
@@ -147,7 +148,7 @@ func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
 		if n.State != heap.Used {
 			return
 		}
-		c := sites.site(b.Pool, n.Stack)
+		c := sites.site(b, n)
 		if n.Addr > endA {
 			c.Unknown++
 		} else {
@@ -166,7 +167,7 @@ func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
 		default:
 			if a.Boot == b.Boot && same(&a.Nodes[i], &b.Nodes[j]) {
 				if a.Nodes[i].State == heap.Used {
-					sites.site(a.Pool, a.Nodes[i].Stack).Kept++
+					sites.site(a, &a.Nodes[i]).Kept++
 				}
 			} else {
 				gone(&a.Nodes[i])
@@ -179,6 +180,9 @@ func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
 }
 
 func same(a, b *heap.Node) bool {
+	if len(a.Stack) == 0 && (a.Owner != b.Owner || Bytes(a) != Bytes(b)) {
+		return false
+	}
 	return a.State == b.State && a.Stack.Equal(b.Stack) && sameBirth(a.Birth, b.Birth) && sameBirth(a.Serial, b.Serial)
 }
 

@@ -1,5 +1,5 @@
-// Package leak compares the snapshots of a heap by call site: which sites hold
-// more nodes than before, which nodes are new and which are gone.
+// Package leak compares the snapshots of a heap by call site: which sites leak
+// and why that is so, which nodes are new and which are gone.
 //
 // A call site is a chain of functions, and of lines where the symbols tell
 // them, not of addresses: compilers turn one call into several. Two chains of
@@ -11,4 +11,86 @@
 // pools is two sites.
 //
 // Only used nodes count.
+//
+// # Telling a leak from a cache
+//
+// A site that grew need not leak: caches fill, queues swell, start-up takes
+// long. What tells them apart is which nodes survive. A node is the same in two
+// listings if its address and its stack are, and its birth and serial number
+// where both tell one, and the device did not restart in between. So each
+// listing shows, for each site, which nodes were born since the one before, and
+// which died. A site leaks if its generations of nodes show both:
+//
+//   - New nodes keep coming. They have not stopped, did not come all at once, do
+//     not become ever fewer, and are not balanced by old ones that are freed.
+//   - Old nodes do not die. Past the age after which at most 2% of the site's
+//     nodes die from one listing to the next, but at most a quarter of the soak,
+//     nodes of a leak are practically immortal. Where some do die, greater ages
+//     are tried, because churn may hide a leak. P is the greater of two
+//     probabilities: that of so few deaths if nodes lived a third of the soak on
+//     average (or, when older than that, died at a rate of one by their age, as
+//     lifetimes with the heaviest tails do), and that of births so late if their
+//     rate fell by a factor of e every fifth of the soak. Clumps of births count
+//     as fewer. The oldest nodes, those of the first listing included, must not
+//     be the ones that die: then the others are only younger.
+//
+// Nodes that are there in the first listing, and those born in the first eighth
+// of eight or more listings, are start-up and do not vote. Sites whose P stands
+// out among all that could be tested are [Confirmed], so that of those one in
+// twenty may be false (Benjamini and Hochberg, 1995); P of at most 0.05 alone
+// makes a [Suspect]. All other sites are [Stable], for the reason given.
+//
+// Partial listings do not vote, since nodes that a cut listing lacks have not
+// been freed. A restart begins a new run of the device, which is judged apart.
+// Fewer than four complete listings in each run are [Inconclusive] where a site
+// grew; if its nodes tell their births, it is a [Suspect] when old and recent
+// ones survive alike. So is a site of nodes without addresses that grows
+// steadily. Neither is ever confirmed.
+//
+// Time comes from the snapshots' clocks, else their ticks, else the listings
+// count as evenly spaced, except that steps in which much less happened than
+// usual, at the sites that free what they allocate, are taken for short.
+//
+// # How well it does
+//
+// Simulated devices have 400 call sites: 12 leaking ones of six kinds (steady,
+// slow, bursty, a part of the allocations, late, accelerating) among nine kinds
+// that do not leak (start-up, churn, caches that fill, LRU, flushed batches,
+// sessions, warm-up, one-off steps, queues under a daily load), with an
+// allocator that uses addresses again, at three levels of noise (irregular,
+// missed and cut listings). Soaks take three times as long as what is bounded
+// lives or fills, "long" ones six times. "Hard lifetimes" have heavy tails
+// (Pareto, log-normal) or are constant for up to three quarters of the soak.
+// The seeds are not those used for tuning. For comparison: the rules that this
+// package started from, on the same devices. 30 devices for each line:
+//
+//	                                     precision / recall
+//	condition                            this package    started from
+//	5 listings over a long soak          0.98 / 0.89     0.68 / 0.65
+//	10 listings                          1.00 / 0.88     0.99 / 0.49
+//	30 listings                          1.00 / 0.95     0.87 / 0.83
+//	100 listings                         1.00 / 0.96     0.99 / 0.94
+//	hard lifetimes, 30 to 100 listings   0.90 / 0.91     0.69 / 0.87
+//
+//	                                     false alarms a run
+//	no leak, 5 listings over a long soak 0.10            3.40
+//	no leak, 10 listings                 0.00            0.00
+//	no leak, 30 listings                 0.03            1.27
+//	no leak, 100 listings                0.03            0.03
+//	no leak, hard lifetimes              1.07            5.07
+//
+// (go test -run TestSimulator -v ./leak -args -sim.runs 10)
+//
+// # What it cannot do
+//
+// A cache that fills more slowly than the soak takes looks like a leak to any
+// method, as do nodes that live longer than it: soak three times as long as the
+// longest lifetime that is legitimate, or annotate the site in the suppressions
+// file. A leak of a handful of nodes cannot be told from chance; soak longer. A
+// leak that began at the end of the soak is not seen. Memory freed and
+// allocated again at the same address by the same call chain passes for one
+// node that lives on, unless nodes carry births or serial numbers.
+//
+// Memory is bounded: of more than 128 listings in a run every second one is
+// left out, as if it had not been taken, and so on.
 package leak

@@ -148,16 +148,16 @@ func (s *Series) add(snap *heap.Snapshot, listing int) {
 		}
 		var t *track
 		if votes && n.Addr != 0 {
-			stack := hash(n.Stack)
+			stack := origin(n)
 			c := m.survivor(n, stack)
 			if c == nil {
-				t = s.sites.site(snap.Pool, n.Stack)
+				t = s.sites.site(snap, n)
 				c = m.born(t, Bytes(n))
 			}
 			t = c.track
 			m.keep(n, stack, c)
 		} else {
-			t = s.sites.site(snap.Pool, n.Stack)
+			t = s.sites.site(snap, n)
 			t.counts = t.counts || n.Addr == 0
 		}
 		t.count(n, listing)

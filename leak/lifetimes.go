@@ -232,6 +232,15 @@ func (m *merger) end() {
 // sameBirth compares ticks of birth or serial numbers, 0 being unknown.
 func sameBirth(a, b uint64) bool { return a == b || a == 0 || b == 0 }
 
+// origin is equal for nodes that one allocation after the other can have made:
+// a hash of the raw stack or, where there is none, of the owner and the size.
+func origin(n *heap.Node) uint64 {
+	if len(n.Stack) == 0 {
+		return hash(heap.Stack{heap.Addr(n.Owner), heap.Addr(Bytes(n))})
+	}
+	return hash(n.Stack)
+}
+
 // hash tells stacks apart, but for chance.
 func hash(s heap.Stack) uint64 {
 	h := uint64(len(s)) + 0x9e3779b97f4a7c15

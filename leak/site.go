@@ -1,6 +1,8 @@
 package leak
 
 import (
+	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -24,20 +26,27 @@ func newGrouper[S any](sym heap.Symbolizer, create func(string, []heap.Frame, he
 	return &grouper[S]{sym: sym, byRaw: map[string]*S{}, byKey: map[string]*S{}, create: create}
 }
 
-func (g *grouper[S]) site(pool string, stack heap.Stack) *S {
-	k := append(append(g.key[:0], pool...), 0)
-	for _, a := range stack {
-		k = append(k, byte(a>>56), byte(a>>48), byte(a>>40), byte(a>>32), byte(a>>24), byte(a>>16), byte(a>>8), byte(a))
+// site returns the site of a node of the snapshot.
+func (g *grouper[S]) site(snap *heap.Snapshot, n *heap.Node) *S {
+	k := append(append(g.key[:0], snap.Pool...), 0)
+	for _, a := range n.Stack {
+		k = appendNumber(k, uint64(a))
+	}
+	if len(n.Stack) == 0 {
+		k = append(appendNumber(k, uint64(n.Owner)), sizeClass(n))
 	}
 	g.key = k
 	if s, ok := g.byRaw[string(k)]; ok {
 		return s
 	}
-	frames := Resolve(g.sym, stack)
-	name := pool + "\x00" + chainKey(frames)
+	frames := Resolve(g.sym, n.Stack)
+	if len(n.Stack) == 0 {
+		frames = stackless(snap, n)
+	}
+	name := snap.Pool + "\x00" + chainKey(frames)
 	s, ok := g.byKey[name]
 	if !ok {
-		s = g.create(pool, frames, stack)
+		s = g.create(snap.Pool, frames, n.Stack)
 		g.byKey[name] = s
 		g.all = append(g.all, s)
 	}
@@ -46,6 +55,32 @@ func (g *grouper[S]) site(pool string, stack heap.Stack) *S {
 	}
 	g.byRaw[string(k)] = s
 	return s
+}
+
+func appendNumber(b []byte, v uint64) []byte {
+	return append(b, byte(v>>56), byte(v>>48), byte(v>>40), byte(v>>32), byte(v>>24), byte(v>>16), byte(v>>8), byte(v))
+}
+
+// sizeClass returns the number of binary digits of a node's size, 0 if that is
+// unknown.
+func sizeClass(n *heap.Node) byte { return byte(bits.Len64(Bytes(n))) }
+
+// stackless stands for the call chain of a node that has none: what else
+// nodes of one origin have in common is the owner, and roughly the size. It is
+// empty if neither is known.
+func stackless(snap *heap.Snapshot, n *heap.Node) []heap.Frame {
+	var words []string
+	if owner := snap.OwnerName(n.Owner); owner != "" {
+		words = append(words, owner)
+	}
+	if class := sizeClass(n); class > 0 {
+		least := uint64(1) << (class - 1)
+		words = append(words, fmt.Sprintf("%d to %d bytes", least, least+(least-1)))
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	return []heap.Frame{{Function: "[" + strings.Join(words, ", ") + "]"}}
 }
 
 // Resolve returns the frames of a whole stack, innermost first.
