@@ -307,12 +307,23 @@ func (d *dwarfData) read(i int) *unitData {
 	if data := u.data.Load(); data != nil {
 		return data
 	}
-	data, err := d.readUnit(u)
+	data, err := d.tryUnit(u)
 	if err != nil {
 		d.damage(u.off, err)
 	}
 	u.data.Store(data)
 	return data
+}
+
+// tryUnit is readUnit that survives an error in it: what a file made to hurt
+// brings about must not end the program.
+func (d *dwarfData) tryUnit(u *unit) (data *unitData, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			data, err = new(unitData), fmt.Errorf("%w: %v", errUnit, p)
+		}
+	}()
+	return d.readUnit(u)
 }
 
 // partial says what of the debug information read so far was damaged.

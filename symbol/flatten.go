@@ -2,7 +2,6 @@ package symbol
 
 import (
 	"cmp"
-	"container/heap"
 	"slices"
 	"sort"
 )
@@ -50,11 +49,11 @@ func flatten(all []span) spans {
 	next := 0
 	for i, from := range edges {
 		for next < len(all) && all[next].start == from {
-			heap.Push(&open, all[next])
+			open.push(all[next])
 			next++
 		}
 		for len(open) > 0 && open[0].end <= from {
-			heap.Pop(&open)
+			open.pop()
 		}
 		if len(open) == 0 {
 			continue
@@ -70,22 +69,44 @@ func flatten(all []span) spans {
 	return slices.Clip(out)
 }
 
-// spanHeap has the span that counts at its top.
+// spanHeap is a binary heap with the span that counts at its top. It is not
+// container/heap because that allocates each span it is given.
 type spanHeap []span
 
-func (h spanHeap) Len() int      { return len(h) }
-func (h spanHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *spanHeap) Push(x any)   { *h = append(*h, x.(span)) }
-func (h *spanHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
+func (h *spanHeap) push(s span) {
+	*h = append(*h, s)
+	for i := len(*h) - 1; i > 0; {
+		up := (i - 1) / 2
+		if !(*h)[i].counts((*h)[up]) {
+			return
+		}
+		(*h)[i], (*h)[up] = (*h)[up], (*h)[i]
+		i = up
+	}
 }
 
-func (h spanHeap) Less(i, j int) bool {
+func (h *spanHeap) pop() {
+	n := len(*h) - 1
+	(*h)[0] = (*h)[n]
+	*h = (*h)[:n]
+	for i := 0; ; {
+		down := 2*i + 1
+		if down+1 < n && (*h)[down+1].counts((*h)[down]) {
+			down++
+		}
+		if down >= n || !(*h)[down].counts((*h)[i]) {
+			return
+		}
+		(*h)[i], (*h)[down] = (*h)[down], (*h)[i]
+		i = down
+	}
+}
+
+// counts reports whether s counts where both are.
+func (s span) counts(o span) bool {
 	return cmp.Or(
-		-cmp.Compare(h[i].rank, h[j].rank),
-		cmp.Compare(h[i].end-h[i].start, h[j].end-h[j].start),
-		-cmp.Compare(h[i].item, h[j].item),
+		-cmp.Compare(s.rank, o.rank),
+		cmp.Compare(s.end-s.start, o.end-o.start),
+		-cmp.Compare(s.item, o.item),
 	) < 0
 }

@@ -3,8 +3,11 @@ package symbol
 import (
 	"encoding/binary"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // A builder of sections, little-endian.
@@ -151,7 +154,7 @@ func TestClaimedDirectories(t *testing.T) {
 	}
 }
 
-func TestFlatten(t *testing.T) {
+func TestFlattenLarge(t *testing.T) {
 	var all []span
 	const n = 20000
 	for i := range int32(n) { // every one overlaps every other
@@ -161,9 +164,40 @@ func TestFlatten(t *testing.T) {
 	if len(flat) > 2*n {
 		t.Errorf("%d pieces of %d", len(flat), n)
 	}
-	for i, s := range flat {
-		if s.start >= s.end || i > 0 && s.start < flat[i-1].end {
-			t.Fatalf("%+v behind %+v", s, flat[max(i, 1)-1])
+}
+
+// flatten against looking at every span for every byte.
+func TestFlatten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var all []span
+		for i := range rapid.IntRange(0, 12).Draw(t, "n") {
+			start := rapid.Uint64Range(0, 30).Draw(t, "start")
+			all = append(all, span{
+				start: start, end: start + rapid.Uint64Range(1, 12).Draw(t, "length"),
+				item: int32(i), rank: rapid.Int32Range(0, 3).Draw(t, "rank"),
+			})
 		}
-	}
+		want := slices.Clone(all)
+		flat := flatten(all)
+		if len(flat) > 2*len(all) {
+			t.Fatalf("%d pieces of %d", len(flat), len(all))
+		}
+		for i, s := range flat {
+			if s.start >= s.end || i > 0 && s.start < flat[i-1].end {
+				t.Fatalf("%+v behind %+v", s, flat[max(i, 1)-1])
+			}
+		}
+		for pc := range uint64(50) {
+			best := -1
+			for i, s := range want {
+				if pc >= s.start && pc < s.end && (best < 0 || s.counts(want[best])) {
+					best = i
+				}
+			}
+			got, ok := flat.find(pc)
+			if ok != (best >= 0) || ok && got != best {
+				t.Fatalf("%d is in %d (%v), want %d", pc, got, ok, best)
+			}
+		}
+	})
 }

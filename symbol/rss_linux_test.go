@@ -8,7 +8,7 @@ import (
 
 // peakRSS returns the largest resident set of a process that ended, in bytes.
 func peakRSS(p *os.ProcessState) int64 {
-	return p.SysUsage().(*syscall.Rusage).Maxrss << 10
+	return int64(p.SysUsage().(*syscall.Rusage).Maxrss) << 10 // it has 32 bits on some machines
 }
 
 // cpuTime returns the time that processors spent on this process.
