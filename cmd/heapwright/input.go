@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +39,7 @@ type input struct {
 }
 
 func (in *input) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&in.symbols, "symbols", "", "firmware's symbols: its ELF `FILE`, or nm -n -S -C text; of exactly the build on the device")
+	cmd.Flags().StringVar(&in.symbols, "symbols", "", "firmware's symbols: its ELF `FILE`, nm -n -S -C text or the linker's map file; of exactly the build on the device")
 }
 
 // check validates what is given before anything is read.
@@ -111,7 +112,9 @@ func (in *input) symbolizer() (heap.Symbolizer, error) {
 // there being none.
 func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symbolizer, stacks []heap.Stack) {
 	if in.symbols == "" {
-		in.notes = append(in.notes, "addresses have no names: give the firmware's ELF file or nm text with --symbols")
+		if slices.ContainsFunc(stacks, func(s heap.Stack) bool { return len(s) > 0 }) {
+			in.notes = append(in.notes, "addresses have no names: give the firmware's ELF file or nm text with --symbols")
+		}
 		return
 	}
 	warning := in.doubt(sym, stacks)
