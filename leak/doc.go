@@ -60,7 +60,8 @@
 // allocator that uses addresses again, at three levels of noise (irregular,
 // missed and cut listings). Soaks take three times as long as what is bounded
 // lives or fills, "long" ones six times. "Hard lifetimes" have heavy tails
-// (Pareto, log-normal) or are constant for up to three quarters of the soak.
+// (Pareto, log-normal) or are constant or bounded, by up to three quarters of
+// the soak; caches still fill within a third.
 // The seeds are not those used for tuning. For comparison: the rules that this
 // package started from, on the same devices. 30 devices for each line:
 //
