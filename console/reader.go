@@ -67,7 +67,8 @@ type Reader struct {
 	stacks  stackTable
 
 	open      *listing
-	observers []observer
+	reports   *liteosReports
+	observers []observer  // besides
 	ready     []Item      // finished, not yet handed out
 	listed    int         // listings begun, those of further pools not counted
 	rows      []heap.Node // of the listing before: an array for the next
@@ -131,14 +132,13 @@ type Stats struct {
 // Snapshot.Source, in errors and in notes; it is usually the file's.
 func NewReader(r io.Reader, name string) *Reader {
 	reader := &Reader{name: name, lines: newLineReader(r), titles: make([]title, len(dialects))}
-	reports := newLiteosReports(name, reader.emit)
-	reports.boot = &reader.boot
+	reader.reports = newLiteosReports(name, reader.emit)
+	reader.reports.boot = &reader.boot
 	reader.records = records{
 		name: name, emit: reader.emitHere, deliver: reader.record, owners: reader.tasks.owners,
 		reboot: func() { reader.boot++ },
 	}
 	reader.observers = []observer{
-		reports,
 		&espidfReports{name: name, emit: reader.emit, boot: &reader.boot},
 		&rtthreadReports{name: name, emit: reader.emit, boot: &reader.boot},
 	}
@@ -237,6 +237,9 @@ func (r *Reader) line(line []byte, terminated bool) {
 	}
 	if texts&switchText != 0 {
 		r.records.command(line)
+	}
+	if texts&reportText != 0 || r.reports.open != nil {
+		mine = r.reports.line(line, r.lines.line) || mine
 	}
 	for _, o := range r.observers {
 		mine = o.line(line, r.lines.line) || mine
@@ -432,6 +435,7 @@ func (r *Reader) end(err error) {
 		r.close("the log ends before the blank line or prompt that ends a listing")
 	}
 	r.records.end()
+	r.reports.end()
 	for _, o := range r.observers {
 		o.end()
 	}

@@ -92,6 +92,7 @@ const (
 	echoText                          // command memused
 	recordText                        // a piece of an event stream
 	switchText                        // a command that begins or ends one
+	reportText                        // one of reportTexts
 )
 
 var ownTexts = []struct {
@@ -118,6 +119,11 @@ func newLineTexts(dialects []*dialect) *textSet {
 	s := new(textSet)
 	for _, own := range ownTexts {
 		s.add(own.text, own.bit)
+	}
+	for _, group := range reportTexts.groups {
+		for _, e := range group {
+			s.add(string(e.text), reportText)
+		}
 	}
 	boots := map[string]bool{}
 	for i, d := range dialects {
