@@ -16,7 +16,7 @@ import (
 type Series struct {
 	options  Options
 	sites    *grouper[track]
-	pools    []*population // of the run that each pool is in
+	pools    map[string]*population // of the run that each pool is in
 	listings [][]Info
 	skipped  int
 }
@@ -112,7 +112,7 @@ type Options struct {
 
 // NewSeries returns an empty series whose stacks sym resolves.
 func NewSeries(sym heap.Symbolizer, o Options) *Series {
-	return &Series{options: o, sites: newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *track {
+	return &Series{options: o, pools: map[string]*population{}, sites: newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *track {
 		return &track{Site: Site{Pool: pool, Frames: frames, Stack: stack, Sized: true, Interesting: Interesting(frames, o.Wrappers), key: chainKey(frames)}}
 	})}
 }
@@ -169,18 +169,15 @@ func (s *Series) add(snap *heap.Snapshot, listing int) {
 
 // population returns the run of the pool that a snapshot belongs to.
 func (s *Series) population(snap *heap.Snapshot) *population {
-	for i, p := range s.pools {
-		if p.pool != snap.Pool {
-			continue
-		}
-		if p.boot != snap.Boot {
-			s.close(p)
-			s.pools[i] = &population{pool: p.pool, run: p.run + 1, boot: snap.Boot, stride: 1}
-		}
-		return s.pools[i]
+	p := s.pools[snap.Pool]
+	switch {
+	case p == nil:
+		p = &population{pool: snap.Pool, boot: snap.Boot, stride: 1}
+	case p.boot != snap.Boot:
+		s.close(p)
+		p = &population{pool: p.pool, run: p.run + 1, boot: snap.Boot, stride: 1}
 	}
-	p := &population{pool: snap.Pool, boot: snap.Boot, stride: 1}
-	s.pools = append(s.pools, p)
+	s.pools[snap.Pool] = p
 	return p
 }
 

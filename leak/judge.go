@@ -19,10 +19,14 @@ func (s *Series) judge(g *Growth) []judgement {
 	var tests []float64
 	var tested []int
 	dumps := s.dumps()
+	windows := make(map[string]Window, len(g.Pools))
+	for _, w := range g.Pools {
+		windows[w.Pool] = w
+	}
 	for i, t := range s.sites.all {
 		site := &g.Sites[i]
 		*site = t.Site
-		w := g.Pool(site.Pool)
+		w := windows[site.Pool]
 		j, runs := t.gravest(s, w)
 		if j.from == 0 || !j.candidate && j.from != w.First && w.Conclusive() && j.verdict == Stable {
 			site.From, site.To = w.First, w.Last
@@ -49,7 +53,7 @@ func (s *Series) judge(g *Growth) []judgement {
 	}
 	for i := range found {
 		found[i].conclude(&g.Sites[i], proven[i])
-		if w := g.Pool(g.Sites[i].Pool); w.Runs > 1 && found[i].from != 0 {
+		if w := windows[g.Sites[i].Pool]; w.Runs > 1 && found[i].from != 0 {
 			g.Sites[i].Reason += fmt.Sprintf(" (in run %d, %s)", found[i].run+1, s.span(found[i].from, found[i].to))
 		}
 	}
@@ -134,10 +138,7 @@ func (t *track) gravest(s *Series, w Window) (judgement, int) {
 		return s.trend(t, w), 0
 	}
 	best, tests := t.past, t.tests
-	for _, p := range s.pools {
-		if t.population != p || p.pool != t.Pool {
-			continue
-		}
+	if p := s.pools[t.Pool]; t.population == p {
 		if j := p.judge(t, s.skipped); j.verdict != "" {
 			if j.tested {
 				tests++

@@ -26,7 +26,7 @@ func TestCohortsModel(t *testing.T) {
 		for _, l := range s.listings() {
 			series.Add(l)
 		}
-		p := series.pools[0]
+		p := series.pools[""]
 		k := len(p.columns)
 		if k > maxColumns+1 || n > 1 && k < min(n, maxColumns/2) {
 			t.Fatalf("%d columns of %d listings", k, n)
@@ -127,7 +127,7 @@ func TestIdentity(t *testing.T) {
 		series.Add(Listing{a})
 		series.Add(Listing{b})
 		kept := 0
-		if p := series.pools[0]; p.boot == 0 && len(p.nodes) > 0 && p.nodes[0].cohort.born == 0 {
+		if p := series.pools[""]; p.boot == 0 && len(p.nodes) > 0 && p.nodes[0].cohort.born == 0 {
 			kept = 1
 		}
 		if d := Compare(Listing{a}, Listing{b}, symbol.None); d.Kept != kept || (kept == 1) != c.same {

@@ -21,33 +21,38 @@ func (s *Series) rates(g *Growth, found []judgement) {
 			site.BytesPerHour = float64(site.LeakedBytes) / d.Hours()
 		}
 	}
+	leaks := map[string]*leakage{}
+	for i := range g.Sites {
+		if site := &g.Sites[i]; site.Verdict == Confirmed {
+			l := leaks[site.Pool]
+			if l == nil {
+				l = &leakage{sized: true}
+				leaks[site.Pool] = l
+			}
+			l.sized = l.sized && site.Sized
+			l.bytesPerHour += site.BytesPerHour
+		}
+	}
 	for i := range g.Pools {
 		w := &g.Pools[i]
-		if perHour := s.consumption(g, w); w.Free > 0 && perHour > 0 {
-			w.Exhaustion = hours(float64(w.Free) / perHour)
+		l := leaks[w.Pool]
+		if l == nil {
+			continue
+		}
+		if !l.sized {
+			l.bytesPerHour = s.shrinkage(g, w)
+		}
+		if w.Free > 0 && l.bytesPerHour > 0 {
+			w.Exhaustion = hours(float64(w.Free) / l.bytesPerHour)
 		}
 	}
 }
 
-// consumption returns how many bytes the leaks of a pool take in an hour: what
-// the confirmed ones add up to or, where sizes are unknown, how fast the free
-// memory shrinks while there are any. 0 is unknown or nothing.
-func (s *Series) consumption(g *Growth, w *Window) float64 {
-	leaks, sized, sum := 0, true, 0.0
-	for i := range g.Sites {
-		if site := &g.Sites[i]; site.Pool == w.Pool && site.Verdict == Confirmed {
-			leaks++
-			sized = sized && site.Sized
-			sum += site.BytesPerHour
-		}
-	}
-	switch {
-	case leaks == 0:
-		return 0
-	case sized:
-		return sum
-	}
-	return s.shrinkage(g, w)
+// leakage is what the confirmed leaks of a pool add up to. Where the sizes of
+// nodes are unknown, how fast the free memory shrinks stands in for it.
+type leakage struct {
+	sized        bool
+	bytesPerHour float64
 }
 
 // shrinkage returns how many bytes of free memory a pool lost in an hour over
