@@ -218,6 +218,7 @@ func (r *records) mark() {
 
 // end ends the recordings of a log.
 func (r *records) end() {
+	r.chains.again()
 	r.cut = r.begun && len(r.carry) > len("~!") && r.stale == 0
 	r.finish()
 }
@@ -526,7 +527,7 @@ func (r *records) notes() []string {
 	note(t.lost, "event", " missing")
 	note(t.overruns, "time", " the device could not print all events in time")
 	for i, table := range []string{"address", "size", "call stack"} {
-		note(t.missing[i], "entry", " of the "+table+" table missing")
+		note(t.missing[i], "line", " of the "+table+" table missing")
 	}
 	note(t.sizeless, "live node", " without a size: the log lacks it")
 	note(t.rootless, "live node", " without a call stack: the log lacks it")

@@ -20,7 +20,9 @@ type chainTable struct {
 	known  map[heap.Addr]bool
 	low    uint64 // bits among the lowest two that known LRs differ in, or that are set in them
 	odd    bool   // all known LRs are odd: Thumb code
-	fresh  bool   // there are chains not split yet
+	fresh  []int  // numbers of chains not tried yet
+	w      int    // digits of most LRs
+	tried  int    // LRs known when all doubtful chains were tried last
 }
 
 type chain struct {
@@ -33,6 +35,8 @@ const (
 	recordLevels = 3
 	// widest is how far the digits of an LR may deviate from w.
 	widest = 2
+	// maxKnown bounds the LRs that are remembered: three per stack.
+	maxKnown = recordLevels << 12
 	// enoughLRs is how many LRs it takes to conclude an alignment.
 	enoughLRs = 8
 )
@@ -43,7 +47,9 @@ func (t *chainTable) put(id int, text []byte) {
 		t.chains = append(t.chains, chain{})
 	}
 	t.chains[id] = chain{text: string(text)}
-	t.fresh = true
+	if t.fresh = append(t.fresh, id); len(t.fresh) > maxKnown {
+		t.split()
+	}
 }
 
 func (t *chainTable) has(id int) bool { return id < len(t.chains) && t.chains[id].text != "" }
@@ -67,24 +73,44 @@ func (t *chainTable) doubtful() int {
 	return n
 }
 
-// split reads the stacks that are not read yet.
+// split reads the stacks that were not tried yet. Doubtful ones are tried again
+// when much more is known than the last time.
 func (t *chainTable) split() {
-	if !t.fresh {
+	if len(t.fresh) == 0 {
 		return
 	}
-	t.fresh = false
-	w := t.digits()
-	for pass := range 3 {
-		for i := range t.chains {
-			c := &t.chains[i]
-			if c.text == "" || c.sure {
-				continue
-			}
-			if stack, ok := t.read(c.text, w, pass > 0); ok {
-				c.stack, c.sure = stack, true
-				t.learn(stack)
-			}
+	if t.w == 0 || len(t.known) >= t.tried+t.tried/8 {
+		t.again()
+		return
+	}
+	for pass := range 2 {
+		for _, id := range t.fresh {
+			t.try(id, pass > 0)
 		}
+	}
+	t.fresh = t.fresh[:0]
+}
+
+// again reads all stacks that are doubtful.
+func (t *chainTable) again() {
+	t.w = t.digits()
+	for pass := range 3 {
+		for id := range t.chains {
+			t.try(id, pass > 0)
+		}
+	}
+	t.tried = len(t.known)
+	t.fresh = t.fresh[:0]
+}
+
+func (t *chainTable) try(id int, more bool) {
+	c := &t.chains[id]
+	if c.text == "" || c.sure {
+		return
+	}
+	if stack, ok := t.read(c.text, t.w, more); ok {
+		c.stack, c.sure = stack, true
+		t.learn(stack)
 	}
 }
 
@@ -186,7 +212,9 @@ func (t *chainTable) learn(stack heap.Stack) {
 		t.odd = true
 	}
 	for _, lr := range stack {
-		t.known[lr] = true
+		if len(t.known) < maxKnown {
+			t.known[lr] = true
+		}
 		t.low |= uint64(lr & 3)
 		t.odd = t.odd && lr&1 == 1
 	}

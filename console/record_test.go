@@ -261,7 +261,7 @@ func TestRecordTolerance(t *testing.T) {
 		},
 		{
 			name: "address lost", log: change(addr, ""), lost: 1,
-			partial: "1 node left out: the log lacks their addresses", notes: "x.log: event stream: 1 entry of the address table missing",
+			partial: "1 node left out: the log lacks their addresses", notes: "x.log: event stream: 1 line of the address table missing",
 		},
 		{
 			name: "overrun", log: change(event, lines[event]+"Rec:error:the printf speed is low,Rnd\n"),
@@ -640,5 +640,31 @@ func TestRecordFixture(t *testing.T) {
 	}
 	if !slices.IsSorted(leaked) || leaked[len(leaked)-1] < 100 || slices.Max(cached) != 30 {
 		t.Errorf("leak %v, cache %v", leaked, cached)
+	}
+}
+
+// Stacks that cannot be split must not be tried again and again.
+func TestRecordDoubtfulStacks(t *testing.T) {
+	dev := newRecorder(false)
+	for i := range 4000 {
+		dev.tick++
+		addr := uint64(0x60000 + 16*i)
+		dev.alloc(addr, 8, nil)
+		// One of four digits and two of five, in a program with no others.
+		dev.event(invalidAction, addr+4, 0, heap.Stack{heap.Addr(0x11000 + i), heap.Addr(0x21000 + i), heap.Addr(0x1000 + i)})
+	}
+	r := NewReader(&dev.Buffer, "x.log")
+	r.EveryTicks = 1000
+	findings := 0
+	for i, err := range r.Items() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i.Finding != nil {
+			findings++
+		}
+	}
+	if notes := strings.Join(r.Notes(), "\n"); findings != 4000 || !strings.Contains(notes, "call stacks printed without separators") {
+		t.Errorf("%d findings, notes %s", findings, notes)
 	}
 }
