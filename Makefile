@@ -57,4 +57,4 @@ bench: ## against malloc through cgo and the Go heap, medians and ratios
 	$(TOOL) benchstat -col /alloc bench/bench.out
 
 golden: ## rewrite golden files from what the code prints now
-	$(GO) test ./... -update
+	$(GO) test ./cmd/heapwright ./console ./damage ./report ./shell -update

@@ -19,7 +19,7 @@ import (
 	"github.com/heapwright/heapwright/heap"
 )
 
-var updateDevices = flag.Bool("update-devices", false, "rewrite testdata/devices/*.txt")
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
 // A format prints nodes as one version of a system does, to be read back.
 type format struct {
@@ -265,7 +265,7 @@ func TestDeviceLogs(t *testing.T) {
 			fmt.Fprintln(&b, n)
 		}
 		golden := strings.TrimSuffix(name, "log") + "txt"
-		if *updateDevices {
+		if *update {
 			if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
 				t.Fatal(err)
 			}

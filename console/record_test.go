@@ -618,13 +618,13 @@ func TestRecordFixture(t *testing.T) {
 	dev.WriteString("Huawei LiteOS # memshowdisable\nHuawei LiteOS # ")
 	const name = "testdata/devices/liteos-record.log"
 	log := strings.ReplaceAll(dev.String(), "\n", "\r\n")
-	if *updateDevices {
+	if *update {
 		if err := os.WriteFile(name, []byte(log), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if want := string(testdata(t, strings.TrimPrefix(name, "testdata/"))); want != log {
-		t.Error("the fixture is not what the recorder prints: rewrite it with -update-devices")
+		t.Error("the fixture is not what the recorder prints: rewrite it with -update")
 	}
 	_, snaps, err := read(t, log)
 	if err != nil {

@@ -3,7 +3,6 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"github.com/heapwright/heapwright/heap"
 )
 
-var updateReports = flag.Bool("update-reports", false, "rewrite testdata/reports")
 
 // reports returns what liteosReports finds in a log, its lines shown one by
 // one as the Reader does.
@@ -57,7 +55,7 @@ func TestReportsGolden(t *testing.T) {
 		}
 		got := asJSON(t, reports(name, log))
 		golden := filepath.Join("testdata/reports", strings.TrimSuffix(name, ".log")+".json")
-		if *updateReports {
+		if *update {
 			if err := os.WriteFile(golden, []byte(got), 0o666); err != nil {
 				t.Fatal(err)
 			}

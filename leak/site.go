@@ -80,7 +80,7 @@ func stackless(snap *heap.Snapshot, n *heap.Node) []heap.Frame {
 	if len(words) == 0 {
 		return nil
 	}
-	return []heap.Frame{{Function: "[" + strings.Join(words, ", ") + "]"}}
+	return []heap.Frame{{Function: "[no stack: " + strings.Join(words, ", ") + "]"}}
 }
 
 // Resolve returns the frames of a whole stack, innermost first.

@@ -81,7 +81,7 @@ node                       size       total  LR[0]               LR[1]          
 		t.Error(d)
 	}
 	groups := write(t, func(w io.Writer) error { return GroupsText(w, leak.Group(leak.Listing{s}, sym), nil, Options{Top: -1}) })
-	if !strings.Contains(groups, "    1  50.0     80  read_sample") || !strings.Contains(groups, "(no call stack)") {
+	if !strings.Contains(groups, "    1  50.0     80  read_sample") || !strings.Contains(groups, "[no stack: 32 to 63 bytes]") {
 		t.Error(groups)
 	}
 }
