@@ -13,7 +13,6 @@ import (
 	"github.com/heapwright/heapwright/heap"
 )
 
-
 // reports returns what liteosReports finds in a log, its lines shown one by
 // one as the Reader does.
 func reports(name string, log []byte) []*heap.Finding {
