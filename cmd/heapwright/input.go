@@ -111,17 +111,30 @@ func (in *input) symbolizer() (heap.Symbolizer, error) {
 // checkSymbols warns about symbols that do not belong to the log, and about
 // there being none.
 func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symbolizer, stacks []heap.Stack) {
+	if !slices.ContainsFunc(stacks, func(s heap.Stack) bool { return len(s) > 0 }) {
+		return
+	}
 	if in.symbols == "" {
-		if slices.ContainsFunc(stacks, func(s heap.Stack) bool { return len(s) > 0 }) {
-			in.notes = append(in.notes, "addresses have no names: give the firmware's ELF file or nm text with --symbols")
-		}
+		in.notes = append(in.notes, "addresses have no names: give the firmware's ELF file or nm text with --symbols")
 		return
 	}
-	warning := in.doubt(sym, stacks)
-	if warning == "" {
+	if warning := in.doubt(sym, stacks); warning != "" {
+		in.warn(cmd, out, warning)
+	}
+	t, ok := sym.(*symbol.Table)
+	if !ok {
 		return
 	}
-	in.warn(cmd, out, warning)
+	switch {
+	case t.Lines():
+	case t.ELF():
+		in.notes = append(in.notes, "functions only, no files and lines: "+in.symbols+" has no debug information (compile with -g)")
+	default:
+		in.notes = append(in.notes, "functions only, no files and lines: those are in the firmware's ELF file")
+	}
+	if partial := t.Partial(); partial != "" {
+		in.warn(cmd, out, in.symbols+": "+partial)
+	}
 }
 
 // warn says something at once; what is kept says it, too.
