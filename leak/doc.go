@@ -62,7 +62,8 @@
 // lives or fills, "long" ones six times. "Hard lifetimes" have heavy tails
 // (Pareto, log-normal) or are constant or bounded, by up to three quarters of
 // the soak; caches still fill within a third.
-// The seeds are not those used for tuning. For comparison: the rules that this
+// The seeds are not those used for tuning; the conditions above were set while
+// tuning, so that the figures compare rules and do not promise. For comparison: the rules that this
 // package started from, on the same devices. 30 devices for each line:
 //
 //	                                     precision / recall
