@@ -48,7 +48,7 @@ func (r *recorder) boot() {
 	r.id(2, "2174421744"+"21744")
 }
 
-func base64(v, width int) string {
+func base64[T int | uint64](v T, width int) string {
 	const digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ~!"
 	s := make([]byte, width)
 	for i := width - 1; i >= 0; i-- {
@@ -85,7 +85,7 @@ func (r *recorder) event(action int, addr, size uint64, stack heap.Stack) {
 	}
 	r.serial++
 	r.WriteString("~!" + base64(r.slot, 2) + base64(a, 3) + base64(z, 2) + base64(action, 4) + base64(r.task, 2) +
-		base64(int(r.tick%recordTick), 6) + base64(l, 2) + "!~\n")
+		base64(r.tick%recordTick, 6) + base64(l, 2) + "!~\n")
 	r.slot = (r.slot + 1) % recordSlots
 }
 
