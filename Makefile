@@ -28,8 +28,8 @@ unit:
 	$(GO) test ./...
 	cd bench && $(GO) test -run Test -bench . -benchtime 20x ./... >/dev/null
 
-race:
-	$(GO) test -race ./...
+race: ## without the long simulations, which unit runs
+	$(GO) test -race -short ./...
 
 invariants: ## the whole pool is examined after every operation
 	$(GO) test -tags invariants .
@@ -39,7 +39,7 @@ invariants: ## the whole pool is examined after every operation
 portable:
 	GOARCH=386 CGO_ENABLED=0 $(GO) vet ./...
 	@if [ "$$($(GO) env GOOS)/$$(uname -m)" = linux/x86_64 ]; then \
-		GOARCH=386 CGO_ENABLED=0 $(GO) test ./... ; fi
+		GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./... ; fi
 	$(GO) test -tags noframepointer . ./internal/callers
 	@for t in linux/arm64 windows/amd64 darwin/arm64 darwin/amd64 freebsd/amd64; do \
 		echo "build for $$t"; \
