@@ -21,7 +21,17 @@ func (r *Reader) mark(line []byte) {
 // aside takes in what a line says about the device besides its nodes.
 func (r *Reader) aside(line []byte, texts uint64) {
 	number := r.lines.line
-	line = line[r.clock.see(line):]
+	line = line[r.clock.see(line, number):]
+	if texts&systemText != 0 {
+		r.systems |= systemSet(systemTexts.find(line))
+		r.unread.report(line, number)
+	}
+	if r.Names != nil {
+		r.Names.line(line, number)
+	}
+	if r.reports.open == nil && isDump(line) {
+		r.unread.dumps.see(number)
+	}
 	if !r.tasks.line(line) && texts&taskText != 0 {
 		r.tasks.header(line)
 	}
@@ -75,6 +85,7 @@ func (r *Reader) emitHere(f *heap.Finding) {
 func (r *Reader) record(s *heap.Snapshot) {
 	s.Source = fmt.Sprintf("%s:%d", r.name, r.lines.line)
 	s.Boot, s.Marks, r.marks = r.boot, r.marks, nil
+	r.systems |= systemOf(&liteos)
 	r.bootTexts = 0
 	r.deliver(s, r.clock.now)
 }

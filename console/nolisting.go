@@ -19,7 +19,7 @@ type NoListingError struct {
 	Findings int
 }
 
-// Error says what was looked for.
+// Error says what was looked for, in several lines where that was not found.
 func (e *NoListingError) Error() string {
 	if e.Kind != "" {
 		return fmt.Sprintf("%s: no heap listing: this is %s, not the text a console prints", e.Name, e.Kind)
@@ -27,18 +27,39 @@ func (e *NoListingError) Error() string {
 	if e.Lines == 0 {
 		return e.Name + ": no heap listing: the log is empty"
 	}
-	var looked []string
-	for _, d := range dialects {
-		looked = append(looked, fmt.Sprintf("%s (%q)", d.name, d.sample))
-	}
-	s := fmt.Sprintf("%s: no heap listing in %s: looked for the headers of %s", e.Name, plain.Plural(e.Lines, "line"), strings.Join(looked, ", "))
-	if e.Strays > 0 {
-		s += fmt.Sprintf("; there are %s without a header: the start of the listing is missing", plain.Plural(e.Strays, "row"))
-	}
+	s := fmt.Sprintf("%s: no heap listing in %s", e.Name, plain.Plural(e.Lines, "line"))
 	if e.Findings > 0 {
-		s += fmt.Sprintf("; there are %s of a damaged heap or a wild pointer", plain.Plural(e.Findings, "report"))
+		s += fmt.Sprintf(", but %s of a damaged heap or a wild pointer", plain.Plural(e.Findings, "report"))
 	}
-	return s
+	if e.Strays > 0 {
+		s += fmt.Sprintf(", but %s without a header: the start of the listing is missing", plain.Plural(e.Strays, "row"))
+	}
+	if e.Findings > 0 || e.Strays > 0 {
+		return s
+	}
+	return s + "; it would begin with one of\n" + samples()
+}
+
+// samples lists the headers of all dialects, a line each.
+func samples() string {
+	var headers []string
+	names := map[string]string{}
+	for _, d := range dialects {
+		if names[d.sample] == "" {
+			headers = append(headers, d.sample)
+			names[d.sample] = d.name
+		} else {
+			names[d.sample] += ", " + d.name
+		}
+	}
+	width := 0
+	for _, h := range headers {
+		width = max(width, len(h))
+	}
+	for i, h := range headers {
+		headers[i] = fmt.Sprintf("  %-*s  %s", width, h, names[h])
+	}
+	return strings.Join(headers, "\n")
 }
 
 // What a log can turn out to be: values of NoListingError.Kind.

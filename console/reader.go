@@ -42,6 +42,20 @@ const (
 // snapshot is partial, when instead the log ends, the device restarts or
 // another listing begins, and when the prompt stands in the middle of a row.
 //
+// Snapshot.Time and Tick come from the device, or from the time stamp in front
+// of the listing's header. Understood at the beginning of a line are, alone or
+// in this order,
+//
+//	[2026-11-22 10:00:00.123]  2026-11-22T10:00:00Z  2026/11/22 10:00:00,123+01:00   wall clock
+//	Nov 22 10:00:00                                                                   without a year
+//	[10:00:00.123]  10:00:00.123 ->  10:00:00                                         without a date
+//	1763805600.123456                                                                 seconds since 1970
+//	[   12.345678]  <6>[   12.345]                                                    seconds since boot
+//	I (12345) tag:                                                                    ESP-IDF: ms since boot
+//
+// and of the last also the one in the line in front of the header. Others, such
+// as a clock of twelve hours, are passed over.
+//
 // A Reader must not be used from several goroutines at a time.
 type Reader struct {
 	// Marks are texts to look for in the lines that are no rows of a listing:
@@ -59,6 +73,9 @@ type Reader struct {
 	// 256. There is one more at the end of each recording, and in front of
 	// each mark. To be set before reading.
 	EveryTicks uint64
+	// Names takes in the functions that the log itself gives for addresses;
+	// nil: they are passed over. To be set before reading.
+	Names *Names
 
 	name    string
 	lines   lineReader
@@ -82,6 +99,8 @@ type Reader struct {
 	records records
 	shell   []byte // the prompt in front of the command memused seen last
 	echo    int    // the line of that command
+	systems systemSet
+	unread  unread
 
 	pool     string // announced for the next listing
 	poolLine int
@@ -379,7 +398,8 @@ func (r *Reader) begin(l *listing) {
 	r.restart, r.bootTexts = 0, 0
 	l.number, l.line, l.boot, l.marks = r.After+r.listed, r.lines.line, r.boot, r.listMarks
 	l.rows, r.rows = r.rows[:0], nil
-	l.stamp = r.clock.now
+	l.stamp = r.clock.inFront()
+	r.systems |= systemOf(l.d)
 	if r.echo > 0 && r.lines.line-r.echo <= poolReach {
 		l.shell = bytes.Clone(r.shell)
 	}

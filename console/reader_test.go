@@ -285,10 +285,10 @@ func TestListings(t *testing.T) {
 func TestNotAListing(t *testing.T) {
 	for _, c := range []struct{ name, log, want string }{
 		{"empty", "", "x.log: no heap listing: the log is empty"},
-		{"text", "hello\nworld\n", `LiteOS memused ("node  LR[0]  LR[1]  LR[2]"), OpenHarmony LiteOS-M memused ("node  size  LR[0]  LR[1]  LR[2]"), NuttX memdump ("PID  Size`},
-		{"other header", "node          color        LR[0]\n0x20001b04:  0x24   0x08001a10\n", "x.log: no heap listing in 2 lines: looked for the header"},
+		{"text", "hello\nworld\n", "x.log: no heap listing in 2 lines; it would begin with one of\n  node  LR[0]  LR[1]  LR[2]        OpenHarmony LiteOS-A memused, LiteOS memused\n"},
+		{"other header", "node          color        LR[0]\n0x20001b04:  0x24   0x08001a10\n", "x.log: no heap listing in 2 lines; it would begin with one of"},
 		{"checker", " LR[0]:0x41414141\n", "no heap listing in 1 line"},
-		{"headless", row1 + row2, "there are 2 rows without a header"},
+		{"headless", row1 + row2, "in 2 lines, but 2 rows without a header"},
 		{"ELF", "\x7fELF\x01\x01\n" + header + row1, "this is an ELF file"},
 		{"gzip", "\x1f\x8b\x08\x00", "this is a gzip file"},
 		{"UTF-16", "\xff\xfen\x00o\x00d\x00e\x00\n\x00", "this is UTF-16 text"},

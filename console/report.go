@@ -47,6 +47,9 @@ type liteosReports struct {
 	began  int // restarts before it
 	others int // lines of other output since
 	ended  bool
+
+	walks     []walk // without a bad node, in order
+	moreWalks int    // beyond maxWalks
 }
 
 // A deviceReport is a report that is being read.

@@ -54,6 +54,37 @@ type backupReport struct {
 	listed   ctlHeader // of the list, the line before; at 0: none
 	listBad  bool      // it was bad
 	finished bool      // "check finish" came
+	walk     walk
+}
+
+// A walk is a list of LOS_MemBadNodeShow in which no node is bad.
+type walk struct {
+	line, nodes int
+	whole       bool // nothing is missing
+
+	first ctlHeader // of the list
+	slot  heap.Addr // from a node's start to its own header
+	gap   bool      // a node does not name the one listed before
+}
+
+// add takes in the next header of the list, the one behind before.
+func (w *walk) add(h, before ctlHeader, line int) {
+	w.nodes++
+	if before.at == 0 {
+		w.first, w.line = h, line
+		return
+	}
+	slot := before.at - heap.Addr(h.pre)
+	if w.nodes == 2 {
+		w.slot = slot
+	}
+	w.gap = w.gap || slot != w.slot || h.at <= before.at
+}
+
+// ended reports whether the list goes from the pool's first node, which names
+// its end node as the one in front, to that end node.
+func (w *walk) ended(last ctlHeader) bool {
+	return w.nodes > 1 && !w.gap && heap.Addr(w.first.pre) == last.at-w.slot
 }
 
 // A section says what the next control header printed is.
@@ -218,6 +249,7 @@ func (b *backupReport) list(h ctlHeader, l *reportLine) {
 			header: h, list: true, laundered: laundered,
 		})
 	}
+	b.walk.add(h, b.listed, l.number)
 	if b.listed, b.listBad = h, !h.good(); !b.listBad {
 		b.r.lines-- // a list can be as long as the heap has nodes
 	}
@@ -316,6 +348,10 @@ func (b *backupReport) finish(cut string) {
 		b.gap.finish(cut)
 		return
 	}
+	if len(b.bads) == 0 && b.walk.nodes > 1 {
+		b.walk.whole = b.finished && b.walk.ended(b.listed)
+		b.r.walked(b.walk)
+	}
 	for i, n := range b.bads {
 		f := n.finding(b.r)
 		if n.missing() != "" && (!n.bare() || cut == logEnds || cut == deviceRestarts) {
@@ -329,4 +365,12 @@ func (b *backupReport) finish(cut string) {
 		}
 		b.r.emit(f)
 	}
+}
+
+func (r *liteosReports) walked(w walk) {
+	if len(r.walks) == maxWalks {
+		r.moreWalks++
+		return
+	}
+	r.walks = append(r.walks, w)
 }

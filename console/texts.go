@@ -93,6 +93,7 @@ const (
 	recordText                        // a piece of an event stream
 	switchText                        // a command that begins or ends one
 	reportText                        // one of reportTexts
+	systemText                        // one of systemTexts
 )
 
 var ownTexts = []struct {
@@ -123,6 +124,11 @@ func newLineTexts(dialects []*dialect) *textSet {
 	for _, group := range reportTexts.groups {
 		for _, e := range group {
 			s.add(string(e.text), reportText)
+		}
+	}
+	for _, system := range systems {
+		for _, text := range system.texts {
+			s.add(text, systemText)
 		}
 	}
 	boots := map[string]bool{}

@@ -6,16 +6,9 @@ import (
 )
 
 // A stamp is what a logger, a terminal program or the kernel put in front of a
-// line to say when it was printed. Understood are, alone or in this order,
-//
-//	[2026-11-22 10:00:00.123]  2026-11-22T10:00:00Z  2026/11/22 10:00:00,123+01:00   wall clock
-//	Nov 22 10:00:00                                                                   without a year
-//	[10:00:00.123]  10:00:00.123 ->  10:00:00                                         without a date
-//	1763805600.123456                                                                 seconds since 1970
-//	[   12.345678]  <6>[   12.345]                                                    kernel uptime
-//
-// each followed by a space or the end of the line. Whatever else a line begins
-// with is no stamp. A time without a zone is taken as UTC. One without a year
+// line to say when it was printed: one of those that the comment of Reader
+// lists, followed by a space or the end of the line. Whatever else a line
+// begins with is no stamp. A time without a zone is taken as UTC. One without a year
 // gets the year 0, one without a date counts the days from January 1 of it, a
 // clock that goes back by more than half a day having passed midnight.
 type stamp struct {
@@ -24,6 +17,7 @@ type stamp struct {
 	form   stampForm
 	tick   uint64 // uptime in units of 1/hz s
 	hz     uint64 // 0: no uptime
+	log    bool   // the uptime is that of ESP-IDF's log
 }
 
 type stampForm uint8
@@ -43,12 +37,13 @@ func readStamp(line []byte) stamp {
 	}
 	s.readWall(line)
 	s.readUptime(line)
+	s.readLog(line)
 	return s
 }
 
 // stampStart holds the characters that stamps begin with.
 var stampStart = func() (t [256]bool) {
-	for _, c := range []byte("0123456789[<JFMASOND") {
+	for _, c := range []byte("0123456789[<JFMASONDEWIV") {
 		t[c] = true
 	}
 	return t
@@ -210,6 +205,26 @@ func (s *stamp) readUptime(line []byte) {
 	s.length = skipSpace(line, end+1)
 }
 
+// readLog reads the prefix of ESP-IDF's log, "I (12345) tag: ", behind what
+// readWall has read: a level, milliseconds since boot, a tag. All of it is text
+// of the device, so that only the uptime is taken.
+func (s *stamp) readLog(line []byte) {
+	i := s.length
+	if s.hz != 0 || len(line)-i < len("I (0) a:") || line[i+1] != ' ' || line[i+2] != '(' {
+		return
+	}
+	switch line[i] {
+	case 'E', 'W', 'I', 'D', 'V':
+	default:
+		return
+	}
+	ms, end := parseDec(line, i+3)
+	if end == i+3 || !bytes.HasPrefix(line[end:], []byte(") ")) || bytes.IndexByte(line[end:], ':') < 0 {
+		return
+	}
+	s.tick, s.hz, s.log = ms, 1000, true
+}
+
 // decimal returns the value of a few decimal digits, -1 if there is anything
 // else.
 func decimal(b []byte) int {
@@ -234,16 +249,23 @@ func monthNumber(name []byte) int {
 	return 0
 }
 
+// logReach is how many lines in front of a listing's header a line of ESP-IDF's
+// log may be to say when the listing was printed: its own lines have no prefix.
+const logReach = 2
+
 // A clock follows the stamps of a log.
 type clock struct {
-	now  stamp     // of the line seen last
-	last time.Time // the time of day seen last, without the days
-	days int       // midnights passed
+	now   stamp     // of the line seen last
+	line  int       // its number
+	log   stamp     // of ESP-IDF's log line seen last
+	logAt int       // its number
+	last  time.Time // the time of day seen last, without the days
+	days  int       // midnights passed
 }
 
 // see takes in a line and returns the length of its stamp.
-func (c *clock) see(line []byte) int {
-	c.now = readStamp(line)
+func (c *clock) see(line []byte, number int) int {
+	c.now, c.line = readStamp(line), number
 	if c.now.form == timeOfDay {
 		if !c.last.IsZero() && c.last.Sub(c.now.wall) > 12*time.Hour {
 			c.days++
@@ -251,5 +273,18 @@ func (c *clock) see(line []byte) int {
 		c.last = c.now.wall
 		c.now.wall = c.now.wall.AddDate(0, 0, c.days)
 	}
+	if c.now.log {
+		c.log, c.logAt = c.now, number
+	}
 	return c.now.length
+}
+
+// inFront returns the time at which a listing was printed whose header is the
+// line seen last.
+func (c *clock) inFront() stamp {
+	s := c.now
+	if s.hz == 0 && c.log.hz != 0 && c.line-c.logAt <= logReach {
+		s.tick, s.hz = c.log.tick, c.log.hz
+	}
+	return s
 }

@@ -32,6 +32,13 @@ func TestReadStamp(t *testing.T) {
 		{"[   12.345678] |node", "", 12345678, 1e6},
 		{"[12.345] |node", "", 12345, 1000},
 		{"<6>[   12.345] |node", "", 12345, 1000},
+		{"I (600000) app: dump", "", 600000, 1000},
+		{"[10:00:00.123] |W (7) app: dump", "0000-01-01T10:00:00.123Z", 7, 1000},
+		{"X (600000) app: dump", "", 0, 0},
+		{"I (600000)app: dump", "", 0, 0},
+		{"I (60000x) app: dump", "", 0, 0},
+		{"I (600000) dump", "", 0, 0},
+		{"[1.2 0.0] I (6) app: dump", "", 0, 0}, // grabserial's
 		{"[  12.3] [INFO] node", "", 0, 0},
 		{"[12] node node node", "", 0, 0},
 		{"2026-13-22 10:00:00 node", "", 0, 0},
@@ -69,7 +76,7 @@ func TestClock(t *testing.T) {
 	var c clock
 	var got []string
 	for _, at := range []string{"23:00:00", "01:00:00", "00:59:00", "23:59:59", "00:00:00"} {
-		c.see([]byte(at + " x"))
+		c.see([]byte(at+" x"), 1)
 		got = append(got, c.now.wall.Format("02 15:04"))
 	}
 	if d := cmp.Diff([]string{"01 23:00", "02 01:00", "02 00:59", "02 23:59", "03 00:00"}, got); d != "" {
@@ -98,6 +105,21 @@ func TestTimeOfListings(t *testing.T) {
 	for i, s := range snaps {
 		if s.Partial != "" || len(s.Nodes) != 1 {
 			t.Errorf("listing %d: %s", i+1, render(s))
+		}
+	}
+}
+
+// ESP-IDF prints listings without the prefix of its log: the line in front of
+// one has it, and one further up says nothing.
+func TestTimeOfTrace(t *testing.T) {
+	const trace = "====== Heap Trace: 0 records (9 capacity) ======\n====== Heap Trace Summary ======\n================================\n"
+	_, snaps, err := read(t, "I (1000) app: dump\n"+trace+"I (61000) app: dump\n\n"+trace+"other\nother\n"+trace)
+	if err != nil || len(snaps) != 3 {
+		t.Fatal(len(snaps), err)
+	}
+	for i, want := range []uint64{1000, 61000, 0} {
+		if s := snaps[i]; s.Tick != want || (s.TickHz == 1000) != (want > 0) {
+			t.Errorf("listing %d: tick %d of %d a second", i+1, s.Tick, s.TickHz)
 		}
 	}
 }
