@@ -18,8 +18,9 @@ type Document struct {
 	// Symbols resolves the stacks of Findings and of Listing; it may be nil
 	// only if there are neither.
 	Symbols heap.Symbolizer
-	// Notes are warnings in words, of whoever read the sources.
-	Notes []string
+	// Warnings put the answer in doubt; Notes say what else the reader should
+	// know. Both are in words, of whoever read the sources.
+	Warnings, Notes []string
 
 	// Listing holds the nodes that Profile describes: of each pool the last
 	// complete snapshot. Without it a profile is made of Growth, in which
@@ -33,6 +34,7 @@ type Document struct {
 // gravest first, and a report of each finding. A growth of a single listing is
 // written as GroupsText does it.
 func Text(w io.Writer, d *Document, o Options) error {
+	d = d.relative(o)
 	t := newText(w, o)
 	notes := d.Notes
 	if d.Growth != nil {
@@ -44,7 +46,7 @@ func Text(w io.Writer, d *Document, o Options) error {
 	if len(d.Findings) > 0 || d.Growth == nil {
 		t.findings(d.Findings, d.Symbols)
 	}
-	t.notes(notes)
+	t.remarks(d.Warnings, notes)
 	return t.Flush()
 }
 

@@ -10,9 +10,11 @@ import (
 )
 
 // GitHub writes workflow commands that GitHub shows as annotations: an error
-// for each confirmed leak and each finding, a warning for each suspect, and a
-// notice for what limits the answer. What is tolerated is only counted.
-func GitHub(w io.Writer, d *Document, _ Options) error {
+// for each confirmed leak and each finding, a warning for each suspect and for what
+// puts the answer in doubt, and a notice for what limits it. What is tolerated is
+// only counted.
+func GitHub(w io.Writer, d *Document, o Options) error {
+	d = d.relative(o)
 	b := bufio.NewWriter(w)
 	for a := range alerts(d) {
 		if a.site != nil && known(a.site) {
@@ -40,6 +42,9 @@ func GitHub(w io.Writer, d *Document, _ Options) error {
 			message += "\nseen at " + plain.Clean(a.source)
 		}
 		fmt.Fprintf(b, "::%s %stitle=%s::%s\n", level, properties, escapeProperty(title), escapeData(message))
+	}
+	for _, s := range d.Warnings {
+		fmt.Fprintf(b, "::warning title=heapwright::%s\n", escapeData(plain.Clean(s)))
 	}
 	notes := d.Notes
 	if d.Growth != nil {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -114,6 +115,7 @@ func (t *text) groups(g *leak.Growth) (notes []string) {
 	if len(g.Listings) == 0 || len(g.Listings[0]) == 0 {
 		return []string{"there is no listing"}
 	}
+	g = byNodes(g)
 	l := g.Listings[len(g.Listings)-1]
 	total := nodes(l)
 	t.paragraph(plain.Clean(fmt.Sprintf("%s: %s at %s.", origin(l[0], ""), plain.Plural(total, "node"), plain.Plural(len(g.Sites), "call site"))), 0)
@@ -126,6 +128,17 @@ func (t *text) groups(g *leak.Growth) (notes []string) {
 		t.printf("%s not shown%s\n", plain.Plural(rest, "call site"), t.hint())
 	}
 	return nil
+}
+
+// byNodes returns g with its call sites in the order of the nodes they hold in
+// the last listing, the most first: where nothing is compared, nothing else
+// counts.
+func byNodes(g *leak.Growth) *leak.Growth {
+	sorted := *g
+	sorted.Sites = slices.Clone(g.Sites)
+	last := len(g.Listings)
+	slices.SortStableFunc(sorted.Sites, func(a, b leak.Site) int { return cmp.Compare(b.At(last).Nodes, a.At(last).Nodes) })
+	return &sorted
 }
 
 func groupsTable(g *leak.Growth, sites []leak.Site, total int) table {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,11 +40,22 @@ type doc struct {
 func (d *doc) raw(format string, args ...any) { fmt.Fprintf(d.w, format, args...) }
 
 func (d *doc) value(v any) {
-	b, err := json.Marshal(v)
-	if err != nil && d.err == nil {
-		d.err = err
+	d.w.Write(d.encode(v))
+}
+
+// encode encodes v without escaping what only HTML needs escaped, so that <-
+// and operator<< stay readable.
+func (d *doc) encode(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		if d.err == nil {
+			d.err = err
+		}
+		return nil
 	}
-	d.w.Write(b)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // separate puts a comma behind all but the first of several values.
@@ -69,8 +81,9 @@ func (d *doc) end(notes []string) error {
 
 // JSON writes the document for programs; the package comment explains it.
 func JSON(w io.Writer, d *Document, o Options) error {
+	d = d.relative(o)
 	out := &doc{w: bufio.NewWriter(w)}
-	notes := d.Notes
+	notes := slices.Concat(d.Warnings, d.Notes)
 	out.raw("{")
 	if d.Growth != nil {
 		notes = slices.Concat(GrowthNotes(d.Growth), notes)
@@ -84,6 +97,7 @@ func JSON(w io.Writer, d *Document, o Options) error {
 // GroupsJSON writes the document for the call sites of a single listing, as
 // GroupsText does.
 func GroupsJSON(w io.Writer, g *leak.Growth, notes []string, o Options) error {
+	g = byNodes(g)
 	out := &doc{w: bufio.NewWriter(w)}
 	out.raw("{")
 	out.growth(g, o)
@@ -199,14 +213,9 @@ func newJSONPool(w leak.Window) jsonPool {
 
 // fields writes the fields of a struct without its braces.
 func (d *doc) fields(v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
-		if d.err == nil {
-			d.err = err
-		}
-		return
+	if b := d.encode(v); len(b) > 0 {
+		d.w.Write(b[1 : len(b)-1])
 	}
-	d.w.Write(b[1 : len(b)-1])
 }
 
 // counts writes a list with a count, or null, for each listing.

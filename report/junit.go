@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -16,22 +17,26 @@ import (
 // JUnit writes the document as test results: a test case for each call site,
 // which fails where a leak is confirmed that nobody tolerates, and a failed one
 // for each finding. Sites that are tolerated, and those of which nothing can be
-// told, are skipped with the reason; a suspect passes and says so in its output.
-// Test cases are named by their chain of functions, so that a test keeps its
-// name while lines and addresses move.
-func JUnit(w io.Writer, d *Document, _ Options) error {
+// told, are skipped with the reason; a suspect passes and says so in its output,
+// unless Options.FailOn makes it fail. One more test case is an error where the
+// listings cannot tell whether something leaks, for many tools take skipped tests
+// for success. Test cases are named by their chain of functions, so that a test
+// keeps its name while lines and addresses move.
+func JUnit(w io.Writer, d *Document, o Options) error {
+	d = d.relative(o)
 	b := bufio.NewWriter(w)
-	x := &junit{Writer: b, names: map[string]int{}}
+	x := &junit{Writer: b, names: map[string]int{}, failOn: cmp.Or(o.FailOn, leak.Confirmed)}
 	b.WriteString(xml.Header)
-	leaks, findings := siteTally(d.Growth), tally{len(d.Findings), len(d.Findings), 0}
+	leaks, findings := x.tally(d.Growth), tally{tests: len(d.Findings), failures: len(d.Findings)}
 	x.open("testsuites", leaks.add(findings), "heapwright")
 	if d.Growth != nil {
 		x.open("testsuite", leaks, "heap leaks")
 		v := newView(d.Growth)
+		x.enough(v)
 		for i := range v.Sites {
 			x.site(v, &v.Sites[i], i+1)
 		}
-		x.output(slices.Concat([]string{verdicts(v)}, GrowthNotes(d.Growth), d.Notes))
+		x.output(slices.Concat([]string{verdicts(v)}, d.warnings(), GrowthNotes(d.Growth), d.Notes))
 		x.close("testsuite")
 	}
 	if len(d.Findings) > 0 || d.Growth == nil {
@@ -40,7 +45,7 @@ func JUnit(w io.Writer, d *Document, _ Options) error {
 			x.finding(&d.Findings[i], d.Symbols)
 		}
 		if d.Growth == nil {
-			x.output(d.Notes)
+			x.output(slices.Concat(d.warnings(), d.Notes))
 		}
 		x.close("testsuite")
 	}
@@ -49,26 +54,41 @@ func JUnit(w io.Writer, d *Document, _ Options) error {
 }
 
 // tally counts test cases.
-type tally struct{ tests, failures, skipped int }
+type tally struct{ tests, failures, errors, skipped int }
 
 func (t tally) add(u tally) tally {
-	return tally{t.tests + u.tests, t.failures + u.failures, t.skipped + u.skipped}
+	return tally{t.tests + u.tests, t.failures + u.failures, t.errors + u.errors, t.skipped + u.skipped}
 }
 
-func siteTally(g *leak.Growth) (t tally) {
+func (x *junit) tally(g *leak.Growth) (t tally) {
 	if g == nil {
 		return t
 	}
-	t.tests = len(g.Sites)
+	t.tests = len(g.Sites) + 1
+	if x.inconclusive(g) {
+		t.errors++
+	}
 	for i := range g.Sites {
 		switch s := &g.Sites[i]; {
 		case skipped(s) != "":
 			t.skipped++
-		case s.Verdict == leak.Confirmed:
+		case x.fails(s):
 			t.failures++
 		}
 	}
 	return t
+}
+
+// inconclusive reports whether nothing fails, but only because the listings
+// cannot tell what growth means.
+func (x *junit) inconclusive(g *leak.Growth) bool {
+	o := g.Gate(x.failOn)
+	return o.Inconclusive && len(o.Failing) == 0
+}
+
+// fails reports whether a site's verdict is a failure.
+func (x *junit) fails(s *leak.Site) bool {
+	return s.Verdict == leak.Confirmed || s.Verdict == leak.Suspect && x.failOn == leak.Suspect
 }
 
 // skipped says why a site is no test that passes or fails; "" if it is one.
@@ -87,11 +107,12 @@ func skipped(s *leak.Site) string {
 // junit writes elements. Errors are those of the writer, which keeps them.
 type junit struct {
 	*bufio.Writer
-	names map[string]int // how often a test case's name has been given
+	names  map[string]int // how often a test case's name has been given
+	failOn leak.Verdict   // the least verdict that fails
 }
 
 func (x *junit) open(element string, t tally, name string) {
-	fmt.Fprintf(x, "<%s name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"0\" skipped=\"%d\">\n", element, escapeXML(name), t.tests, t.failures, t.skipped)
+	fmt.Fprintf(x, "<%s name=\"%s\" tests=\"%d\" failures=\"%d\" errors=\"%d\" skipped=\"%d\">\n", element, escapeXML(name), t.tests, t.failures, t.errors, t.skipped)
 }
 
 func (x *junit) close(element string) { fmt.Fprintf(x, "</%s>\n", element) }
@@ -111,6 +132,19 @@ func (x *junit) testcase(class, name, file string, line int) {
 	x.WriteString(">")
 }
 
+// enough is the test case that is an error where nothing can be told.
+func (x *junit) enough(v *view) {
+	x.testcase("heap.leaks", "the listings suffice for a verdict", "", 0)
+	if x.inconclusive(v.Growth) {
+		why := verdicts(v)
+		if few := tooFew(v.Growth); len(few) > 0 {
+			why = sentence(few[0])
+		}
+		fmt.Fprintf(x, `<error type="%s" message="%s"/>`, leak.Inconclusive, escapeXML(plain.Clean(why)))
+	}
+	x.WriteString("</testcase>\n")
+}
+
 func (x *junit) site(v *view, s *leak.Site, rank int) {
 	frames, _ := interesting(s)
 	class := "heap.leaks"
@@ -124,7 +158,7 @@ func (x *junit) site(v *view, s *leak.Site, rank int) {
 	switch {
 	case why != "":
 		fmt.Fprintf(x, `<skipped message="%s: %s"/>`, verdict(s), escapeXML(plain.Clean(why)))
-	case s.Verdict == leak.Confirmed:
+	case x.fails(s):
 		a := v.alert(s, rank)
 		fmt.Fprintf(x, `<failure type="%s" message="%s">%s</failure>`, s.Verdict, escapeXML(a.message), content(stacksText(a.stacks)))
 	case s.Verdict == leak.Suspect:
@@ -141,6 +175,15 @@ func (x *junit) finding(f *heap.Finding, sym heap.Symbolizer) {
 	var text strings.Builder
 	FindingText(&text, f, sym, nil, Options{})
 	fmt.Fprintf(x, `<failure type="%s" message="%s">%s</failure></testcase>`+"\n", escapeXML(plain.Clean(string(f.Kind))), escapeXML(a.message), content(text.String()))
+}
+
+// warnings returns those of d, marked as such.
+func (d *Document) warnings() []string {
+	all := make([]string, len(d.Warnings))
+	for i, s := range d.Warnings {
+		all[i] = "warning: " + s
+	}
+	return all
 }
 
 // output writes lines as what a suite has printed.

@@ -23,7 +23,8 @@ import (
 // numeric label bytes (of one node) where these are known: pprof -tagfocus
 // verdict=CONFIRMED shows leaking call sites only. Comments hold what there is
 // to note.
-func Profile(w io.Writer, d *Document, _ Options) error {
+func Profile(w io.Writer, d *Document, o Options) error {
+	d = d.relative(o)
 	p := newProfiler(d)
 	switch {
 	case d.Listing != nil:
@@ -46,6 +47,7 @@ type profiler struct {
 	locations map[string]*profile.Location
 	samples   map[sampleKey]*profile.Sample
 	unsized   bool // there are nodes of unknown size
+	sized     bool // there are nodes of known size
 }
 
 type funcKey struct{ name, file string }
@@ -101,6 +103,7 @@ func (p *profiler) sites(g *leak.Growth) {
 		if s.Sized {
 			bytes = last.Bytes
 			key.size = last.Bytes / uint64(last.Nodes)
+			p.sized = true
 		} else {
 			p.unsized = true
 		}
@@ -143,6 +146,7 @@ func (p *profiler) nodes(d *Document) {
 			}
 			size := leak.Bytes(n)
 			p.unsized = p.unsized || size == 0
+			p.sized = p.sized || size > 0
 			p.add(sampleKey{raw, snap.Pool, snap.OwnerName(n.Owner), string(r.verdict), size}, r.frames, 1, size)
 		}
 	}
@@ -252,7 +256,11 @@ func (p *profiler) function(f heap.Frame) *profile.Function {
 func (p *profiler) finish(d *Document) {
 	if p.unsized {
 		p.DefaultSampleType = "inuse_objects"
-		p.Comments = append(p.Comments, "the size of some nodes is unknown and counts as 0 in inuse_space")
+		comment := "the size of some nodes is unknown and counts as 0 in inuse_space"
+		if !p.sized {
+			comment = "the source tells no sizes: inuse_space is 0 throughout, look at inuse_objects"
+		}
+		p.Comments = append(p.Comments, comment)
 	}
 	if judges(d.Growth) {
 		p.Comments = append(p.Comments, verdicts(newView(d.Growth)))
@@ -260,7 +268,7 @@ func (p *profiler) finish(d *Document) {
 			p.Comments = append(p.Comments, text8(n))
 		}
 	}
-	for _, n := range d.Notes {
+	for _, n := range slices.Concat(d.Warnings, d.Notes) {
 		p.Comments = append(p.Comments, text8(n))
 	}
 }

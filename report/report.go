@@ -10,6 +10,7 @@ import (
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
+	"github.com/heapwright/heapwright/leak"
 )
 
 // Options say how a document is written.
@@ -31,6 +32,13 @@ type Options struct {
 	ASCII bool
 	// Version of the program that writes, for formats that name it.
 	Version string
+	// Roots are directories, in the words of the debug information: the name
+	// of a source file below one of them is written relative to it, the first
+	// that fits.
+	Roots []string
+	// FailOn is the least verdict that is a failure where a format has any;
+	// empty means leak.Confirmed.
+	FailOn leak.Verdict
 }
 
 // screenful is how many call sites text shows unless asked for more: with what
@@ -184,9 +192,14 @@ func NotesText(w io.Writer, notes []string, o Options) error {
 }
 
 // notes writes what the reader should know, at the end of a document.
-func (t *text) notes(notes []string) {
-	if len(notes) > 0 {
+func (t *text) notes(notes []string) { t.remarks(nil, notes) }
+
+func (t *text) remarks(warnings, notes []string) {
+	if len(warnings)+len(notes) > 0 {
 		t.WriteByte('\n')
+	}
+	for _, w := range warnings {
+		t.paragraph(t.paint(yellow, "warning:")+" "+plain.Clean(w), len("warning: "))
 	}
 	for _, n := range notes {
 		t.paragraph("note: "+plain.Clean(n), 6)

@@ -88,8 +88,9 @@ const sarifSchema = "https://json.schemastore.org/sarif-2.1.0.json"
 // none has, where in the log it was seen; its partial fingerprint is made of the
 // chain of functions, so that it is the same result while lines and addresses
 // move. What is suppressed has a suppression; with a baseline, results are new
-// or unchanged. Notes are notifications of the run.
+// or unchanged. Warnings and notes are notifications of the run.
 func SARIF(w io.Writer, d *Document, o Options) error {
+	d = d.relative(o)
 	rules, compared := sarifRules(d)
 	out := &doc{w: bufio.NewWriter(w)}
 	out.raw("{\"$schema\":")
@@ -261,7 +262,7 @@ func fileURI(name string) string {
 	return u.String()
 }
 
-// sarifNotifications are the notes of d.
+// sarifNotifications are the warnings and notes of d.
 func sarifNotifications(d *Document) []sarifNotification {
 	notes := d.Notes
 	all := []sarifNotification{}
@@ -269,8 +270,11 @@ func sarifNotifications(d *Document) []sarifNotification {
 		all = append(all, sarifNotification{"note", sarifMessage{verdicts(newView(d.Growth))}})
 		notes = slices.Concat(GrowthNotes(d.Growth), notes)
 	}
+	for _, s := range d.Warnings {
+		all = append(all, sarifNotification{"warning", sarifMessage{plain.Clean(s)}})
+	}
 	for _, n := range notes {
-		all = append(all, sarifNotification{"warning", sarifMessage{plain.Clean(n)}})
+		all = append(all, sarifNotification{"note", sarifMessage{plain.Clean(n)}})
 	}
 	return all
 }

@@ -142,7 +142,7 @@ func (t *text) sites(v *view) {
 		}
 		hidden = slices.Concat(own[n:], hidden)
 	}
-	n := t.fitting(v, lay, tolerated, room)
+	n := t.fitting(v, lay, tolerated, max(0, room-3)) // a blank line, a title, what is not shown
 	if len(tolerated) > 0 && n == 0 || len(tolerated)+len(hiddenTolerated) == 0 {
 		t.rest(hidden, flat, len(tolerated)+len(hiddenTolerated)+flatTolerated)
 		return

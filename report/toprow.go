@@ -2,11 +2,11 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 )
@@ -17,10 +17,18 @@ type row struct {
 	rank int
 }
 
-// layout is how wide the columns in front of the function are.
+// quiet reports whether the row is shown although there is nothing to act on.
+func (r row) quiet() bool { return r.site.Verdict == leak.Stable || known(r.site) }
+
+// layout is how wide the columns in front of the function are, and how call
+// chains are written behind them.
 type layout struct {
 	widths [5]int
 	nodes  [2]int // digits of the first and the last count
+	short  bool   // files go without their directories
+	// told holds for each site at which level its chain is first told from all
+	// others in the table; the levels up to there are shown.
+	told map[*leak.Site]int
 }
 
 var columnTitles = [...]string{"#", "verdict", "trend", "nodes", "rate"}
@@ -55,6 +63,8 @@ func (t *text) layout(v *view, groups ...[]row) layout {
 	if !rated {
 		lay.widths[4] = 0 // no column
 	}
+	lay.told = tellApart(slices.Concat(groups...))
+	lay.short = t.Width > 0 && slices.ContainsFunc(slices.Concat(groups...), func(r row) bool { return t.chainText(lay, r, false).more > 0 })
 	return lay
 }
 
@@ -109,14 +119,14 @@ func (t *text) row(v *view, lay layout, r row) {
 		fmt.Sprintf("%*d%s%*d", lay.nodes[0], first.Nodes, t.arrow(), lay.nodes[1], last.Nodes),
 		v.rate(s),
 	}
-	quiet := s.Verdict == leak.Stable || known(s) // shown, but nothing to act on
+	quiet := r.quiet()
 	color := func(c string) string {
 		if quiet {
 			return faint
 		}
 		return c
 	}
-	line, column := "", 0
+	line := ""
 	for i, cell := range cells {
 		if lay.widths[i] == 0 {
 			continue
@@ -126,84 +136,26 @@ func (t *text) row(v *view, lay layout, r row) {
 			c = color(verdictColor(verdict(s)))
 		}
 		line += "  " + t.paint(c, lay.pad(i, cell))
-		column += lay.widths[i] + 2
 	}
-	frames, wrappers := interesting(s)
 	below := lay.below()
-	chain := chainOf(s.Pool, frames)
 	t.WriteString(line[2:])
-	if t.Width > 0 && column+utf8.RuneCountInString(chain[0]) > t.Width {
+	c := t.chainText(lay, r, lay.short)
+	if c.fresh {
 		t.printf("\n%*s", below, "")
 	} else {
 		t.WriteString("  ")
 	}
-	if t.Width > 0 && column+utf8.RuneCountInString(chain[0]) > t.Width {
-		column = below
-	}
-	t.WriteString(t.paint(color(bold), chain[0]))
+	t.WriteString(t.paint(color(bold), c.head))
 	if t.Verbose {
 		t.WriteByte('\n')
 		t.details(v, s, below)
 		return
 	}
-	callers := t.callers(chain[1:], wrappers)
-	beside := strings.Join(append([]string{""}, callers...), " ")
-	if t.Width <= 0 || column+utf8.RuneCountInString(chain[0]+beside) <= t.Width {
-		t.WriteString(t.paint(color(""), beside) + "\n")
-	} else {
-		t.WriteByte('\n')
-		most := 2
-		if quiet && t.Top < 0 {
-			most = 0 // verbose shows them
-		}
-		for _, line := range fold(callers, t.Width-below, most) {
-			t.printf("%*s%s\n", below, "", t.paint(color(""), line))
-		}
+	t.WriteString(t.paint(color(""), c.beside) + "\n")
+	for _, line := range c.lines {
+		t.printf("%*s%s\n", below, "", t.paint(color(""), line))
 	}
 	t.reason(s, below)
-}
-
-// callers names the callers of a function, and the wrappers through which it
-// allocates.
-func (t *text) callers(chain []string, wrappers []heap.Frame) []string {
-	var all []string
-	for _, c := range chain {
-		all = append(all, "<- "+c)
-	}
-	through := ""
-	for i := len(wrappers) - 1; i >= 0; i-- {
-		if through += ", " + function(wrappers[i]); len(through) > 60 && i > 0 {
-			through += ", ..."
-			break
-		}
-	}
-	if through != "" {
-		all = append(all, "(through "+through[2:]+")")
-	}
-	return all
-}
-
-// fold breaks items into so many lines at most, and says how many items are left
-// out then.
-func fold(items []string, width, most int) (lines []string) {
-	for len(items) > 0 && len(lines) < most {
-		line := items[0]
-		for items = items[1:]; len(items) > 0; items = items[1:] {
-			n := utf8.RuneCountInString(line) + 1 + utf8.RuneCountInString(items[0])
-			if len(lines) == most-1 && len(items) > 1 {
-				n += len(" (99 more)")
-			}
-			if n > width {
-				break
-			}
-			line += " " + items[0]
-		}
-		lines = append(lines, line)
-	}
-	if len(items) > 0 && most > 0 {
-		lines[most-1] += fmt.Sprintf(" (%d more)", len(items))
-	}
-	return lines
 }
 
 // reason writes why the verdict is what it is, and who tolerates the site.

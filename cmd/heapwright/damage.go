@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
+	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
 )
 
@@ -40,10 +42,10 @@ A log without reports does not prove the heap intact: see the note it ends with.
 Exit codes: 0 nothing was reported, 2 wrong usage or unreadable input,
 3 damage or a wild pointer was reported.`,
 		Example: `  heapwright damage console.log --symbols firmware.elf
-  heapwright damage console.log --verbose
   heapwright damage monday.log tuesday.log --symbols firmware.nm.txt
-  heapwright damage console.log --symbols firmware.elf -v
-  heapwright damage console.log --format sarif -o damage.sarif
+  heapwright damage console.log --symbols firmware.elf --verbose
+  heapwright damage console.log --symbols fw.elf --format sarif -o heap.sarif \
+      --strip-prefix /home/builder/firmware
   heapwright damage - --format json < console.log`,
 		Args: args(1, 0, "at least one LOG, or - for standard input"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
@@ -58,6 +60,7 @@ Exit codes: 0 nothing was reported, 2 wrong usage or unreadable input,
 	}
 	in.flags(cmd)
 	out.flags(cmd, "")
+	out.sourceFlags(cmd)
 	return cmd
 }
 
@@ -68,10 +71,13 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 	}
 	d := &report.Document{Symbols: sym}
 	left := 0
+	var empty []error
 	for _, log := range logs {
 		e := damage.NewExplainer(sym)
 		for item, err := range in.items(cmd, log) {
 			switch {
+			case errors.Is(err, errEmpty):
+				empty = append(empty, err)
 			case err != nil:
 				return err
 			case item.Snapshot != nil:
@@ -85,6 +91,12 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 		}
 		in.notes = append(in.notes, e.Notes()...)
 	}
+	if len(empty) == len(logs) {
+		return empty[0]
+	}
+	for _, err := range empty {
+		in.notes = append(in.notes, err.Error())
+	}
 	if left > 0 {
 		in.notes = append(in.notes, plain.Plural(left, "report")+" behind the first "+fmt.Sprint(maxFindings)+" left out")
 	}
@@ -92,14 +104,17 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 		in.notes = append(in.notes, damage.Silence()...)
 	} else {
 		in.checkSymbols(cmd, out, sym, findingStacks(d.Findings))
+		out.checkStrip(cmd, in, stackFrames(sym, findingStacks(d.Findings)))
 	}
-	d.Notes = in.notes
+	d.Warnings, d.Notes = in.warnings, in.notes
 	err = out.document(cmd, d)
 	if err == nil && len(d.Findings) > 0 {
 		return exitError{code: exitCorruption}
 	}
 	return err
 }
+
+var errEmpty = errors.New("the log is empty")
 
 // items yields everything in a log. After an error it yields nothing more.
 func (in *input) items(cmd *cobra.Command, path string) iter.Seq2[console.Item, error] {
@@ -127,9 +142,17 @@ func (in *input) items(cmd *cobra.Command, path string) iter.Seq2[console.Item, 
 			}
 		}
 		if r.Stats().Lines == 0 {
-			yield(console.Item{}, fmt.Errorf("%s: the log is empty", name))
+			yield(console.Item{}, fmt.Errorf("%s: %w", name, errEmpty))
 		}
 	}
+}
+
+// stackFrames returns the frames of stacks.
+func stackFrames(sym heap.Symbolizer, stacks []heap.Stack) (frames []heap.Frame) {
+	for _, s := range stacks {
+		frames = append(frames, leak.Resolve(sym, s)...)
+	}
+	return frames
 }
 
 // findingStacks returns the call stacks of findings and of the nodes in them.

@@ -34,8 +34,8 @@ complete listings.`,
 		Example: `  heapwright diff console.log --symbols firmware.elf
   heapwright diff console.log --from 2 --to 5
   heapwright diff console.log --from "wifi connected" --to "wifi lost"
-  heapwright diff before.log after.log --symbols firmware.nm.txt --top 5 --verbose
-  heapwright diff console.log --symbols firmware.elf -v
+  heapwright diff before.log after.log --symbols firmware.nm.txt --top 5
+  heapwright diff console.log --symbols firmware.elf --verbose
   heapwright diff - --format json -o diff.json < console.log`,
 		Args: args(1, 2, "one LOG or two"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
@@ -73,9 +73,9 @@ func diff(cmd *cobra.Command, in *input, out *output, between *window, logs []st
 	in.checkSymbols(cmd, out, sym, changeStacks(d))
 	err = out.write(cmd, func(w io.Writer, o report.Options) error {
 		if out.json() {
-			return report.DiffJSON(w, d, in.notes, o)
+			return report.DiffJSON(w, d, in.remarks(), o)
 		}
-		return report.DiffText(w, d, in.notes, o)
+		return report.DiffText(w, d, in.remarks(), o)
 	})
 	if err == nil && d.Partial() {
 		return errInconclusive
@@ -119,6 +119,9 @@ func pair(cmd *cobra.Command, in *input, between *window, logs []string) (from, 
 	}
 	if between.to.number > 0 {
 		to = e.any[1]
+	}
+	if from[0] == to[0] && n > 1 {
+		return nil, nil, exitError{exitInconclusive, fmt.Errorf("%s, and one listing has nothing to be compared with: %s: choose two of them", between.only(from[0].Label), holding(n))}
 	}
 	if from[0] == to[0] {
 		return nil, nil, exitError{exitInconclusive, fmt.Errorf(

@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 )
@@ -36,9 +39,9 @@ var leastFailing = map[string]leak.Verdict{"confirmed": leak.Confirmed, "suspect
 func (g *gate) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&g.baseline, "baseline", "", "`FILE` of the leaks that are known: only others make it fail")
-	f.StringVar(&g.write, "write-baseline", "", "write what leaks now to `FILE`, and succeed")
+	f.StringVar(&g.write, "write-baseline", "", "write what leaks now to `FILE`, and let it not fail")
 	f.StringVar(&g.suppressions, "suppressions", "", "`FILE` of accepted leaks and of caches")
-	f.StringVar(&g.failOn, "fail-on", "confirmed", "`VERDICT` that fails: confirmed, suspect (either) or none")
+	f.StringVar(&g.failOn, "fail-on", "confirmed", "`VERDICT` that fails: confirmed, suspect (either) or none; a damaged heap always does")
 }
 
 // check validates the flags and reads the files, before any log is read.
@@ -54,7 +57,7 @@ func (g *gate) check(cmd *cobra.Command, in *input, out *output, logs []string) 
 		return usageError(cmd, fmt.Errorf("--fail-on is confirmed, suspect or none, not %q", g.failOn))
 	}
 	if g.write != "" && given("fail-on") {
-		return usageError(cmd, errors.New("--write-baseline accepts what leaks now and succeeds: leave out --fail-on"))
+		return usageError(cmd, errors.New("--write-baseline accepts what leaks now: leave out --fail-on"))
 	}
 	if err := g.checkFiles(cmd, in, out, logs); err != nil {
 		return err
@@ -172,7 +175,12 @@ func (g *gate) apply(cmd *cobra.Command, in *input, out *output, growth *leak.Gr
 	if g.known == nil {
 		return
 	}
-	if gone := g.known.Gone(); len(gone) > 0 {
+	gone := g.known.Gone()
+	if why := g.otherNames(in, growth, gone); why != "" {
+		in.warn(cmd, out, why)
+		return
+	}
+	if len(gone) > 0 {
 		more := ""
 		if n := len(gone) - maxGone; n > 0 {
 			gone, more = gone[:maxGone], fmt.Sprintf("; and %d more", n)
@@ -181,14 +189,74 @@ func (g *gate) apply(cmd *cobra.Command, in *input, out *output, growth *leak.Gr
 	}
 }
 
+// otherNames says that the baseline and the call sites cannot be compared, as one
+// of them has names of functions and the other has addresses; "" if they can.
+func (g *gate) otherNames(in *input, growth *leak.Growth, gone []string) string {
+	unresolved, leaking := nameless(growth)
+	addresses := 0
+	for _, chain := range gone {
+		if allAddresses(chain) {
+			addresses++
+		}
+	}
+	switch {
+	case len(gone) == 0:
+		return ""
+	case unresolved > 0 && in.symbols == "" && addresses < len(gone):
+		return g.baseline + " lists functions, and without symbols there are none to compare with: give --symbols"
+	case addresses > 0 && unresolved < leaking:
+		return fmt.Sprintf("%s lists addresses, which change with every build: write it again with --symbols and --write-baseline", g.baseline)
+	}
+	return ""
+}
+
+// nameless counts the leaks that growth lists, and those of them none of whose
+// levels has a name.
+func nameless(growth *leak.Growth) (unresolved, leaking int) {
+	for i := range growth.Sites {
+		s := &growth.Sites[i]
+		if s.Verdict != leak.Confirmed && s.Verdict != leak.Suspect || s.Suppressed != "" {
+			continue
+		}
+		leaking++
+		if len(s.Frames) > 0 && !slices.ContainsFunc(s.Frames, func(f heap.Frame) bool { return f.Function != "" }) {
+			unresolved++
+		}
+	}
+	return unresolved, leaking
+}
+
+// allAddresses reports whether a chain, as reports print it, names no function.
+func allAddresses(chain string) bool {
+	if i := strings.Index(chain, "] "); i >= 0 && chain[0] == '[' {
+		chain = chain[i+2:]
+	}
+	for _, level := range strings.Split(chain, " <- ") {
+		if _, err := strconv.ParseUint(level, 0, 64); err != nil || !strings.HasPrefix(level, "0x") {
+			return false
+		}
+	}
+	return true
+}
+
 // decide returns the outcome as an error with its exit code, nil for success.
-// It writes the new baseline if one is asked for. Reports is how often the
-// device complained about its heap.
-func (g *gate) decide(cmd *cobra.Command, growth *leak.Growth, reports int) error {
+// It writes the new baseline if one is asked for. A damaged heap is no leak that
+// could be accepted: it fails whatever is said about leaks.
+func (g *gate) decide(cmd *cobra.Command, in *input, growth *leak.Growth) error {
+	reports := in.reports
+	damaged := func(but string) error {
+		return exitError{exitCorruption, fmt.Errorf("%sthe device reported a damaged heap or a wild pointer: %s", but, plain.Plural(reports, "report"))}
+	}
 	if g.write != "" {
-		return g.accept(cmd, growth)
+		if err := g.accept(cmd, in, growth); err != nil || reports == 0 {
+			return err
+		}
+		return damaged("a baseline accepts leaks only: ")
 	}
 	if g.failOn == "none" {
+		if reports > 0 {
+			return damaged("")
+		}
 		return nil
 	}
 	o := growth.Gate(leastFailing[g.failOn])
@@ -200,7 +268,7 @@ func (g *gate) decide(cmd *cobra.Command, growth *leak.Growth, reports int) erro
 	case len(o.Failing) > 0:
 		return exitError{exitLeak, err}
 	case reports > 0:
-		return exitError{exitCorruption, fmt.Errorf("no leak is confirmed, but the device reported a damaged heap or a wild pointer: %s", plain.Plural(reports, "report"))}
+		return damaged("no leak is confirmed, but ")
 	case o.Inconclusive:
 		return exitError{exitInconclusive, nil}
 	}
@@ -223,8 +291,15 @@ func (g *gate) explain(o leak.Outcome) error {
 	return fmt.Errorf("%s%s", plain.Plural(len(o.Failing), verdict+" leak"), lacks)
 }
 
-// accept writes what leaks now as a baseline.
-func (g *gate) accept(cmd *cobra.Command, growth *leak.Growth) error {
+// accept writes what leaks now as a baseline, but not under names that are
+// wrong, or that are others in the next build.
+func (g *gate) accept(cmd *cobra.Command, in *input, growth *leak.Growth) error {
+	if in.doubtful != "" {
+		return exitError{exitInput, fmt.Errorf("%s is not written: %s: give the symbols of the build that wrote the log", g.write, in.doubtful)}
+	}
+	if unresolved, leaking := nameless(growth); in.symbols == "" && unresolved*2 > leaking {
+		return exitError{exitInput, fmt.Errorf("%s is not written: it would list addresses, which change with the next build: give --symbols", g.write)}
+	}
 	b := leak.NewBaseline(growth)
 	if b.Len() == 0 && growth.Gate(leak.Suspect).Inconclusive {
 		return exitError{exitInconclusive, fmt.Errorf("%s is not written: what leaks cannot be told from these listings: let the device run on, print more of them, and give that log too", g.write)}

@@ -28,6 +28,9 @@ type input struct {
 	symbols  string
 	marks    []string // texts to look for in front of listings
 	notes    []string // what the sources have to say, complete when all is read
+	warnings []string // what puts the answer in doubt
+	doubtful string   // why the symbols look like those of another build; empty: they do not
+	clock    clock    // of the listings so far
 	count    int      // listings so far
 	restarts int      // of the device, between listings
 	boots    int      // restarts in the logs before the one being read
@@ -118,8 +121,8 @@ func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symboliz
 		in.notes = append(in.notes, "addresses have no names: give the firmware's ELF file or nm text with --symbols")
 		return
 	}
-	if warning := in.doubt(sym, stacks); warning != "" {
-		in.warn(cmd, out, warning)
+	if in.doubtful = in.doubt(sym, stacks); in.doubtful != "" {
+		in.warn(cmd, out, in.doubtful)
 	}
 	t, ok := sym.(*symbol.Table)
 	if !ok {
@@ -137,13 +140,19 @@ func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symboliz
 	}
 }
 
-// warn says something at once; what is kept says it, too.
+// warn adds a warning to the document, and says it on standard error, unless
+// the document is text that the same person reads.
 func (in *input) warn(cmd *cobra.Command, out *output, warning string) {
-	if out.format != "text" || out.toFile() {
-		in.notes = append(in.notes, warning)
+	in.warnings = append(in.warnings, warning)
+	if f, ok := cmd.OutOrStdout().(*os.File); ok && out.format == "text" && !out.toFile() && term.IsTerminal(int(f.Fd())) {
+		return
 	}
 	complain(cmd.ErrOrStderr(), "heapwright: warning: "+plain.Clean(warning))
 }
+
+// remarks returns what is to be said in documents that do not tell warnings
+// from notes.
+func (in *input) remarks() []string { return slices.Concat(in.warnings, in.notes) }
 
 // fewCalls is how many return addresses must have been looked at to say that
 // they do not follow calls.
@@ -183,19 +192,59 @@ func siteStacks(g *leak.Growth) []heap.Stack {
 }
 
 // listings yields the listings of the logs at paths as one series, numbered
-// through. After an error it yields nothing more.
+// through. A log without any is noted, if another has some. After an error it
+// yields nothing more.
 func (in *input) listings(cmd *cobra.Command, paths ...string) iter.Seq2[leak.Listing, error] {
 	return func(yield func(leak.Listing, error) bool) {
+		var missing []error
+		before := in.count
 		for _, path := range paths {
 			more, err := in.log(cmd, path, yield)
+			var none *console.NoListingError
+			if errors.As(err, &none) && !fileOfAnotherKind(none) {
+				missing = append(missing, err)
+				continue
+			}
 			if err != nil {
-				yield(nil, err)
+				yield(nil, explain(err))
 			}
 			if err != nil || !more {
 				return
 			}
 		}
+		if in.count == before && len(missing) > 0 {
+			yield(nil, explain(missing[0]))
+			return
+		}
+		for _, err := range missing {
+			in.notes = append(in.notes, withoutListing(err))
+		}
 	}
+}
+
+// fileOfAnotherKind reports whether a file without listings cannot be the log
+// that somebody meant, rather than a log without listings.
+func fileOfAnotherKind(e *console.NoListingError) bool {
+	return e.Kind == console.FileELF || e.Kind == console.FileGzip || e.Kind == console.FileUTF16
+}
+
+// withoutListing says what is in a log that a console.NoListingError is about.
+func withoutListing(err error) string {
+	var e *console.NoListingError
+	errors.As(err, &e)
+	what := e.Name + " holds no listing"
+	switch {
+	case e.Kind != "":
+		what += ": it looks like " + e.Kind
+	case e.Lines == 0:
+		what += ": it is empty"
+	case e.Strays > 0:
+		what += ", only " + plain.Plural(e.Strays, "row") + " without a header: its start is missing"
+	}
+	if e.Findings > 0 {
+		what += ", but " + plain.Plural(e.Findings, "report") + " of a damaged heap or a wild pointer"
+	}
+	return what
 }
 
 func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, error) bool) (more bool, err error) {
@@ -214,15 +263,19 @@ func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, e
 	r.Marks, r.After = in.marks, in.count
 	boots := in.boots
 	defer func() {
+		if s := in.clock.end(); s != "" {
+			in.notes = append(in.notes, s)
+		}
 		in.notes = append(in.notes, r.Notes()...)
 		in.restarts += r.Stats().Restarts
 		in.boots += r.Stats().Boots
 	}()
 	for l, err := range leak.Listings(in.snapshots(r)) {
 		if err != nil {
-			return false, explain(err)
+			return false, err
 		}
 		in.count++
+		in.clock.see(name, l)
 		for _, s := range l {
 			s.Label = fmt.Sprintf("listing %d", in.count)
 			s.Boot += boots

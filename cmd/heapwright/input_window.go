@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -113,6 +114,29 @@ func (w *window) within(listings int) error {
 		return fmt.Errorf("%w: that is listing %d, and this listing %d", w.order(), w.from.number, w.to.number)
 	}
 	return nil
+}
+
+// only says that the window holds a single listing.
+func (w *window) only(listing string) string {
+	var bounds []string
+	for name, b := range map[string]bound{"--from": w.from, "--to": w.to} {
+		if b.number > 0 {
+			bounds = append(bounds, name+" "+b.given())
+		}
+	}
+	slices.Sort(bounds)
+	if len(bounds) == 2 {
+		return strings.Join(bounds, " and ") + " both mean " + listing
+	}
+	return strings.Join(bounds, "") + " leaves only " + listing
+}
+
+// given is the bound as it was given.
+func (b bound) given() string {
+	if b.mark != "" {
+		return strconv.Quote(b.mark)
+	}
+	return strconv.Itoa(b.number)
 }
 
 func holding(listings int) string {

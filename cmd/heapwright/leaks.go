@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
@@ -26,8 +27,8 @@ func newLeaks() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "leaks LOG...",
 		Short: "Show which call sites leak, and why they are believed to",
-		Long: `Show which call sites leak, over all memused listings in the logs, with a verdict
-and its reason for each. Several logs are one series in the order given.
+		Long: `Show which call sites leak, over all memused listings in the logs, with a
+verdict and its reason for each. Several logs are one series in the order given.
 
 A site is CONFIRMED when new nodes keep coming and old ones never go: a cache
 grows too, but its nodes are replaced, or it stops. That takes four listings;
@@ -37,24 +38,34 @@ A listing marked with * is partial: cut off or damaged. It is not compared.
 
 In continuous integration, --baseline names the leaks that are known, so that
 new ones alone fail. It lists functions, not lines; --write-baseline writes what
-leaks now, unless the listings cannot tell. --suppressions names a file of lines that accept leaks and declare
-caches, by functions ("called by" is written <-, and * is any text):
+leaks now, unless the listings cannot tell, or functions have no names or wrong
+ones. --suppressions names a file of lines that accept leaks and declare caches:
 
   leak:at_parse <- modem_*  max_nodes=40 expires=2026-12-31  # mended in 4.2
   leak:vendor_tls_*         max_bytes=4K
   cache:dns_remember        max=64
 
+A line is for all call chains that hold its functions side by side, at whatever
+level, the inner one first (<- is "called by"); a single one fits any function
+of the chain. Names are whole names, in which * is any text.
+
+The formats sarif, junit and github name source files relative to
+$GITHUB_WORKSPACE or the working directory; --strip-prefix names the directory
+of a build made elsewhere. Of a profile, the leaks alone are shown by
+go tool pprof -tagfocus=CONFIRMED heap.pb.gz
+
 Exit codes: 0 no leak is confirmed, 1 leak confirmed (see --fail-on), 2 wrong
 usage or unreadable input, 3 none, but the device reported a damaged heap or a
-wild pointer, 4 inconclusive: the listings cannot tell what growth means.`,
+wild pointer (--fail-on none and --write-baseline do not change that),
+4 inconclusive: the listings cannot tell what growth means.`,
 		Example: `  heapwright leaks console.log --symbols firmware.elf
   heapwright leaks monday.log tuesday.log --symbols firmware.nm.txt --top 5
-  heapwright leaks console.log --verbose
-  heapwright leaks console.log --symbols firmware.elf -v
+  heapwright leaks console.log --symbols firmware.elf --verbose
   heapwright leaks - --format json -o leaks.json < console.log
-  heapwright leaks console.log --symbols firmware.elf --format pprof -o heap.pb.gz
-  heapwright leaks console.log --symbols firmware.elf --format collapsed | flamegraph.pl
-  heapwright leaks console.log --symbols firmware.elf --format sarif -o leaks.sarif
+  heapwright leaks console.log --symbols fw.elf --format pprof -o heap.pb.gz
+  heapwright leaks console.log --symbols fw.elf --format collapsed > heap.txt
+  heapwright leaks console.log --symbols fw.elf --format sarif -o leaks.sarif \
+      --strip-prefix /home/builder/firmware
 
   heapwright leaks console.log --from 3 --to 8
   heapwright leaks console.log --from "soak test begins" --to "soak test ends"
@@ -75,6 +86,7 @@ wild pointer, 4 inconclusive: the listings cannot tell what growth means.`,
 	}
 	v.in.flags(cmd)
 	v.out.flags(cmd, "call sites")
+	v.out.sourceFlags(cmd)
 	v.between.flags(cmd, "first", "last")
 	v.gate.flags(cmd)
 	cmd.Flags().StringArrayVar(&v.wrappers, "wrapper", nil, "`PATTERN` of functions that only pass allocations on, as malloc does; repeatable")
@@ -137,16 +149,26 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	growth := series.Growth()
 	v.in.checkSymbols(cmd, &v.out, sym, siteStacks(growth))
 	v.gate.apply(cmd, &v.in, &v.out, growth)
+	v.out.failOn = leastFailing[v.gate.failOn]
+	v.out.checkStrip(cmd, &v.in, growthFrames(growth))
 	findings := v.in.findings
 	if len(findings) > 0 && v.out.format == "text" {
 		findings = nil
 		v.in.notes = append(v.in.notes, "the device reported a damaged heap or a wild pointer, "+plain.Plural(v.in.reports, "report")+": heapwright damage explains them")
 	}
 	err = v.out.document(cmd, &report.Document{
-		Growth: growth, Findings: findings, Symbols: sym, Notes: v.in.notes, Listing: last.listing(), Mappings: mappings(sym),
+		Growth: growth, Findings: findings, Symbols: sym, Warnings: v.in.warnings, Notes: v.in.notes, Listing: last.listing(), Mappings: mappings(sym),
 	})
 	if err != nil {
 		return err
 	}
-	return v.gate.decide(cmd, growth, v.in.reports)
+	return v.gate.decide(cmd, &v.in, growth)
+}
+
+// growthFrames returns the frames of all call sites.
+func growthFrames(g *leak.Growth) (frames []heap.Frame) {
+	for i := range g.Sites {
+		frames = append(frames, g.Sites[i].Frames...)
+	}
+	return frames
 }

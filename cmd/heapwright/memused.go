@@ -36,9 +36,8 @@ each holds. The text is a console log again: any verb reads it.
 Exit codes: 0 shown, 2 wrong usage or unreadable input.`,
 		Example: `  heapwright memused console.log --symbols firmware.elf
   heapwright memused console.log -g --symbols firmware.elf --top 10
-  heapwright memused console.log -g --verbose
-  heapwright memused console.log -g --symbols firmware.elf --format pprof -o heap.pb.gz
-  heapwright memused console.log -g --symbols firmware.elf -v
+  heapwright memused console.log -g --symbols firmware.elf --verbose
+  heapwright memused console.log -g --symbols fw.elf --format pprof -o heap.pb
   heapwright memused console.log --listing 3
   heapwright memused console.log --all -o listings.log
   heapwright memused - --format json < console.log`,
@@ -84,7 +83,7 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 			seen := make(map[heap.Addr]bool)
 			for l, err := range m.in.listings(cmd, log) {
 				if err != nil {
-					return errors.Join(nodes.Close(m.in.notes), err)
+					return errors.Join(nodes.Close(m.in.remarks()), err)
 				}
 				collect(seen, l)
 				if err := nodes.Listing(l); err != nil {
@@ -94,7 +93,7 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 			if m.in.symbols != "" {
 				m.in.checkSymbols(cmd, &m.out, sym, []heap.Stack{slices.Collect(maps.Keys(seen))})
 			}
-			return nodes.Close(m.in.notes)
+			return nodes.Close(m.in.remarks())
 		})
 	}
 	listing, err := m.choose(cmd, log)
@@ -106,19 +105,19 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 	return m.out.write(cmd, func(w io.Writer, o report.Options) error {
 		switch {
 		case m.group && m.out.json():
-			return report.GroupsJSON(w, groups, m.in.notes, o)
+			return report.GroupsJSON(w, groups, m.in.remarks(), o)
 		case m.group && m.out.format == "text":
-			return report.GroupsText(w, groups, m.in.notes, o)
+			return report.GroupsText(w, groups, m.in.remarks(), o)
 		case m.group:
 			return writers[m.out.format](w, &report.Document{
-				Growth: groups, Symbols: sym, Notes: m.in.notes, Listing: listing, Mappings: mappings(sym),
+				Growth: groups, Symbols: sym, Warnings: m.in.warnings, Notes: m.in.notes, Listing: listing, Mappings: mappings(sym),
 			}, o)
 		}
 		nodes := m.nodes(w, sym, o)
 		if err := nodes.Listing(listing); err != nil {
 			return err
 		}
-		return nodes.Close(m.in.notes)
+		return nodes.Close(m.in.remarks())
 	})
 }
 

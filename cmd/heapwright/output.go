@@ -31,6 +31,8 @@ type output struct {
 	top     int
 	topSet  bool
 	verbose bool
+	strip   string       // directory in front of the names of source files
+	failOn  leak.Verdict // the least verdict that fails; empty: the usual one
 }
 
 // writers are the formats of documents.
@@ -54,6 +56,38 @@ func (o *output) flags(cmd *cobra.Command, top string) {
 	}
 }
 
+// sourceFlags are those of verbs whose formats name source files.
+func (o *output) sourceFlags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.strip, "strip-prefix", "", "`DIR` in front of source files to leave out, where the build was made elsewhere")
+}
+
+// checkStrip warns if no source file lies below the directory to leave out.
+func (o *output) checkStrip(cmd *cobra.Command, in *input, frames []heap.Frame) {
+	i := slices.IndexFunc(frames, func(f heap.Frame) bool { return f.File != "" })
+	if o.strip != "" && i >= 0 && !report.SourceBelow(o.strip, frames) {
+		in.warn(cmd, o, fmt.Sprintf("no source file lies below --strip-prefix %s: they are named like %s", o.strip, frames[i].File))
+	}
+}
+
+// roots returns the directories that source files are named relative to: what
+// shows problems in a repository wants names as the repository has them.
+func (o *output) roots() []string {
+	var dirs []string
+	if o.strip != "" {
+		dirs = append(dirs, o.strip)
+	}
+	switch o.format {
+	case "sarif", "junit", "github":
+		if dir := os.Getenv("GITHUB_WORKSPACE"); dir != "" {
+			dirs = append(dirs, dir)
+		}
+		if dir, err := os.Getwd(); err == nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
 // check validates the flags before anything is read, and that what is read
 // survives.
 func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
@@ -65,6 +99,9 @@ func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
 	}
 	if f, ok := cmd.OutOrStdout().(*os.File); o.format == "pprof" && !o.toFile() && ok && term.IsTerminal(int(f.Fd())) {
 		return usageError(cmd, errors.New("a pprof profile is no text for a terminal: write it to a file and look at that\n  heapwright "+cmd.Name()+" --format pprof -o heap.pb.gz ...\n  go tool pprof -http=: heap.pb.gz"))
+	}
+	if cmd.Flags().Changed("strip-prefix") && o.strip == "" {
+		return usageError(cmd, errors.New("--strip-prefix needs a directory, such as /home/ci/firmware"))
 	}
 	if cmd.Flags().Changed("output") && o.file == "" {
 		return usageError(cmd, errors.New("-o needs the name of a file"))
@@ -135,7 +172,7 @@ func (o *output) document(cmd *cobra.Command, d *report.Document) error {
 // write calls document with where to write, and makes the output file appear
 // only if it succeeds.
 func (o *output) write(cmd *cobra.Command, document func(io.Writer, report.Options) error) error {
-	options := report.Options{Top: -1, TopHint: "--top 0 shows all", Verbose: o.verbose, Version: version()}
+	options := report.Options{Top: -1, TopHint: "--top 0 shows all", Verbose: o.verbose, Version: version(), Roots: o.roots(), FailOn: o.failOn}
 	if o.topSet {
 		options.Top = o.top
 	}

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -25,6 +26,7 @@ const (
 	exitCorruption   = 3   // the heap is damaged
 	exitInconclusive = 4   // not enough to compare
 	exitInterrupted  = 130 // as a shell counts Ctrl-C
+	exitTerminated   = 143 // and SIGTERM
 )
 
 // verbs are the commands in the order of the help text.
@@ -73,6 +75,7 @@ Exit codes: 0 clean, 1 leak confirmed, 2 wrong usage or unreadable input,
 	root.SetVersionTemplate("heapwright {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(help)
 	root.SetHelpCommand(newHelp(root))
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(verbs()...)
@@ -108,6 +111,13 @@ func unknownVerb(root *cobra.Command, verb string) error {
 
 // flagError says what a flag wants in place of what parsing it said.
 func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if like := flagLike(cmd, unknown.GetSpecifiedName()); like != "" {
+			err = fmt.Errorf("%w: did you mean --%s?", err, like)
+		}
+		return usageError(cmd, err)
+	}
 	what, why, ok := strings.Cut(err.Error(), " flag: ")
 	var syntax *strconv.NumError
 	want := "a number"
@@ -124,28 +134,52 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usageError(cmd, fmt.Errorf("%s: give %s", what, want))
 }
 
+// flagLike returns the flag of cmd that somebody may have meant by a name, "" if
+// there is none.
+func flagLike(cmd *cobra.Command, name string) string {
+	// Cobra finds similar verbs only, so flags go as verbs.
+	verbs := &cobra.Command{SuggestionsMinimumDistance: 2}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		verbs.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	if like := verbs.SuggestionsFor(name); len(like) > 0 && len(name) > 1 {
+		return like[0]
+	}
+	return ""
+}
+
 // run executes the command line and returns the exit code.
 func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	root := newRoot()
 	root.SetArgs(args)
 	done := make(chan error, 1)
 	go func() { done <- root.ExecuteContext(ctx) }()
+	stopped := exitInterrupted
 	select {
 	case err := <-done:
 		return finish(root, err)
-	case <-ctx.Done():
+	case s := <-signals:
+		if s == syscall.SIGTERM {
+			stopped = exitTerminated
+		}
 	}
-	stop() // a second signal ends the program at once
+	signal.Stop(signals) // a second signal ends the program at once
+	cancel()
 	// Verbs end at the next opportunity, and those that have an answer by then
 	// give it; but what waits for standard input may never come to it.
 	select {
 	case err := <-done:
-		return finish(root, err)
+		if code := finish(root, err); code != exitInterrupted {
+			return code
+		}
 	case <-time.After(time.Second):
-		return exitInterrupted
 	}
+	return stopped
 }
 
 // finish prints err, if it is worth a message, and returns its exit code.
