@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -107,7 +104,7 @@ func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
 		return usageError(cmd, errors.New("-o needs the name of a file"))
 	}
 	st, err := os.Stat(o.file)
-	if o.file == "-" || err != nil || !st.Mode().IsRegular() {
+	if _, open := descriptor(o.file); o.file == "-" || open || err != nil || !st.Mode().IsRegular() {
 		return nil
 	}
 	for _, path := range append([]string{in.symbols}, logs...) {
@@ -133,7 +130,10 @@ func (o *output) formats() string {
 func (o *output) json() bool { return o.format == "json" }
 
 // toFile reports whether the document is written to a file of its own.
-func (o *output) toFile() bool { return o.file != "" && o.file != "-" }
+func (o *output) toFile() bool {
+	f, ok := descriptor(o.file)
+	return o.file != "" && o.file != "-" && !(ok && f == os.Stdout)
+}
 
 // lastComplete keeps of each pool the last snapshot that is not partial, or the
 // last if all are.
@@ -176,7 +176,7 @@ func (o *output) write(cmd *cobra.Command, document func(io.Writer, report.Optio
 	if o.topSet {
 		options.Top = o.top
 	}
-	if o.file == "" || o.file == "-" {
+	if !o.toFile() {
 		out := cmd.OutOrStdout()
 		options.Width, options.Color = terminal(out)
 		options.ASCII = !unicodeWelcome(out)
@@ -216,51 +216,4 @@ func unicodeWelcome(w io.Writer) bool {
 		}
 	}
 	return !shown || runtime.GOOS == "darwin" || os.Getenv("WT_SESSION") != ""
-}
-
-// replaceFile writes a file beside path and renames it to path. What is not a
-// regular file, a device for example, is written directly.
-func replaceFile(path string, write func(io.Writer) error) (err error) {
-	mode := fs.FileMode(0o644)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	if st, err := os.Stat(path); err == nil {
-		if st.IsDir() {
-			return fmt.Errorf("%s is a directory: give -o the name of a file", path)
-		}
-		if !st.Mode().IsRegular() {
-			f, err := os.OpenFile(path, os.O_WRONLY, 0)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			return write(f)
-		}
-		mode = st.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	b := bufio.NewWriter(f)
-	if err := write(b); err != nil {
-		return err
-	}
-	if err := b.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(mode); err != nil && runtime.GOOS != "windows" {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
 }

@@ -46,6 +46,7 @@ func TestScript(t *testing.T) {
 			"hangup":    hangup,
 			"head":      head,
 			"interrupt": interrupt,
+			"nolitter":  noLitter,
 			"sites":     sites,
 			"tail":      tail,
 		},
@@ -92,6 +93,22 @@ func sites(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s holds no call site", args[0])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(found.String()), 0o666))
+}
+
+// noLitter fails if a file that was to replace another is left: nolitter DIR...
+func noLitter(ts *testscript.TestScript, neg bool, dirs []string) {
+	if neg || len(dirs) == 0 {
+		ts.Fatalf("usage: nolitter DIR...")
+	}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(ts.MkAbs(dir))
+		ts.Check(err)
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
+				ts.Fatalf("%s is left in %s", e.Name(), dir)
+			}
+		}
+	}
 }
 
 // gzipFile writes a compressed file: gzip FILE.
