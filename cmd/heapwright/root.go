@@ -168,17 +168,20 @@ func run(args []string) int {
 			stopped = exitTerminated
 		}
 	}
-	signal.Stop(signals) // a second signal ends the program at once
 	cancel()
 	// Verbs end at the next opportunity, and those that have an answer by then
-	// give it; but what waits for standard input may never come to it.
+	// give it; but what waits for standard input may never come to it. A second
+	// signal ends the program at once.
 	select {
 	case err := <-done:
 		if code := finish(root, err); code != exitInterrupted {
 			return code
 		}
+	case <-signals:
 	case <-time.After(time.Second):
 	}
+	signal.Stop(signals)
+	pending.abandon()
 	return stopped
 }
 

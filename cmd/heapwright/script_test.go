@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -48,6 +49,7 @@ func TestScript(t *testing.T) {
 			"interrupt": interrupt,
 			"nolitter":  noLitter,
 			"sites":     sites,
+			"stuck":     stuck,
 			"tail":      tail,
 		},
 	})
@@ -101,14 +103,22 @@ func noLitter(ts *testscript.TestScript, neg bool, dirs []string) {
 		ts.Fatalf("usage: nolitter DIR...")
 	}
 	for _, dir := range dirs {
-		entries, err := os.ReadDir(ts.MkAbs(dir))
-		ts.Check(err)
-		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
-				ts.Fatalf("%s is left in %s", e.Name(), dir)
-			}
+		if left := hidden(ts, dir); len(left) > 0 {
+			ts.Fatalf("left in %s: %q", dir, left)
 		}
 	}
+}
+
+// hidden returns the files in a directory that it does not show.
+func hidden(ts *testscript.TestScript, dir string) (names []string) {
+	entries, err := os.ReadDir(ts.MkAbs(dir))
+	ts.Check(err)
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
 }
 
 // gzipFile writes a compressed file: gzip FILE.
@@ -165,6 +175,33 @@ func afterFirstLine(ts *testscript.TestScript, args []string, then func(*os.Proc
 	// Where the system ends who writes to a closed pipe, that is as quiet.
 	if err := cmd.Wait(); err != nil && err.Error() != "signal: broken pipe" || complaints.Len() > 0 {
 		ts.Fatalf("%v: %q", err, complaints.String())
+	}
+}
+
+// stuck runs a command whose standard input goes on behind a file and never ends,
+// types Ctrl-C when it has begun to write an output file, and checks that it
+// ends all the same: stuck FILE COMMAND ARG...
+func stuck(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: stuck FILE COMMAND ARG...")
+	}
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	in, err := cmd.StdinPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	defer cmd.Process.Kill() // if something fails
+	_, err = io.WriteString(in, ts.ReadFile(args[0]))
+	ts.Check(err)
+	for len(hidden(ts, ".")) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	// By then it most likely waits for more; it has to end in either case.
+	time.Sleep(100 * time.Millisecond)
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		ts.Fatalf("%v", err)
 	}
 }
 
