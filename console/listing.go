@@ -53,6 +53,7 @@ type listing struct {
 	shell  []byte // the prompt in front of the command, if the dialect's own is another
 
 	rows    []heap.Node // what was read; the array is used again by the next listing
+	had     []uint8     // stack levels printed in each row, if levels > 0
 	overrun heap.Node   // the row read last, if it is beyond maxNodes
 	stacks  *stackTable
 	remarks []string
@@ -75,11 +76,16 @@ func padded(width int) bool { return width == 10 || width == 12 || width == 18 |
 // width characters. It returns the node, for the dialect to complete; the
 // pointer is valid until the next call.
 func (l *listing) add(addr heap.Addr, levels, width int) *heap.Node {
-	if l.width == 0 {
+	l.settle()
+	switch {
+	case l.width == 0:
 		l.width = width
-	}
-	if l.missing > 0 {
-		l.short++
+	case len(l.rows) == 1 && len(l.had) == 1 && !padded(l.width) && padded(width) && levels == l.levels:
+		// Addresses that are padded all have one width: the first row had
+		// lost digits of its own.
+		l.width = width
+		l.pop()
+		l.unreadable++
 	}
 	l.missing = max(0, l.levels-levels)
 	l.doubtful = false
@@ -97,6 +103,9 @@ func (l *listing) add(addr heap.Addr, levels, width int) *heap.Node {
 		l.rows = slices.Grow(l.rows, max(64, k/2))
 	}
 	l.rows = l.rows[:k+1]
+	if l.levels > 0 {
+		l.had = append(l.had, uint8(levels))
+	}
 	n := &l.rows[k]
 	*n = heap.Node{Addr: addr, Stack: l.stacks.get(trimZeros(l.lrs[:levels]))}
 	return n
@@ -135,9 +144,15 @@ func (l *listing) drop() {
 	l.dropped++
 	if l.overflow > 0 {
 		l.overflow--
-	} else if k := len(l.rows); k > 0 {
-		l.rows = l.rows[:k-1]
+	} else if len(l.rows) > 0 {
+		l.pop()
 	}
+}
+
+// pop removes the row read last.
+func (l *listing) pop() {
+	l.rows = l.rows[:len(l.rows)-1]
+	l.had = l.had[:min(len(l.had), len(l.rows))]
 }
 
 // name gives an owner a name, unless it has one. It keeps a copy.
@@ -168,6 +183,49 @@ func (l *listing) extend(n int) {
 	l.missing = max(0, l.levels-n)
 	l.continued()
 	l.last().Stack = l.stacks.get(trimZeros(l.lrs[:n]))
+	if l.overflow == 0 && len(l.had) > 0 {
+		l.had[len(l.had)-1] = uint8(n)
+	}
+}
+
+// settle removes the row read last if its dialect says that it lacks levels:
+// nothing will complete it any more.
+func (l *listing) settle() {
+	if l.missing > 0 && l.levels == 0 && l.overflow == 0 && len(l.rows) > 0 {
+		l.pop()
+		l.short++
+		l.unreadable++
+	}
+	l.missing = 0
+}
+
+// discard removes the rows that lost a part of their call stack: what is left
+// of it would pass for another call site. A device prints as many levels in
+// each row as the header names, unless the header itself was damaged.
+func (l *listing) discard() {
+	if len(l.had) != len(l.rows) || len(l.rows) == 0 {
+		return
+	}
+	var rows [maxLevels + 1]int
+	for _, n := range l.had {
+		rows[n]++
+	}
+	whole := l.levels
+	for n := l.levels + 1; n <= maxLevels; n++ {
+		if 2*rows[n] > len(l.rows) {
+			whole = n
+		}
+	}
+	kept := l.rows[:0]
+	for i, n := range l.had {
+		if int(n) == whole {
+			kept = append(kept, l.rows[i])
+		}
+	}
+	lost := len(l.rows) - len(kept)
+	l.short += lost
+	l.unreadable += lost
+	l.rows, l.had = kept, l.had[:len(kept)]
 }
 
 // trimZeros cuts off the levels that were not there to be recorded.
@@ -185,10 +243,12 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 	if cut != "" && (l.missing > 0 || l.doubtful) && l.overflow == 0 && len(l.rows) > 0 {
 		// What arrived of the last row is part of the cut: half a stack would
 		// pass for another call site.
-		l.rows = l.rows[:len(l.rows)-1]
-	} else if l.missing > 0 {
-		l.short++
+		l.pop()
+		l.missing = 0
 	}
+	l.settle()
+	l.discard()
+	missing := l.unreadable
 	if cut != "" {
 		partial = append(partial, fmt.Sprintf("cut after %s: %s", plain.Plural(len(l.rows), "node"), cut))
 	}
@@ -198,12 +258,19 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 	if l.overflow > 0 {
 		partial = append(partial, fmt.Sprintf("%s beyond the limit of %d nodes ignored", plain.Plural(l.overflow, "row"), maxNodes))
 	}
-	if got := l.count(); l.announced > got && cut == "" && l.unreadable == 0 {
-		partial = append(partial, fmt.Sprintf("%d of %s missing", l.announced-got, plain.Plural(l.announced, "row")))
+	if got := l.count(); l.announced > got && cut == "" {
+		missing = max(missing, l.announced-got)
+		if l.unreadable == 0 {
+			partial = append(partial, fmt.Sprintf("%d of %s missing", l.announced-got, plain.Plural(l.announced, "row")))
+		}
+	}
+	if len(partial) > 1 || cut != "" || l.overflow > 0 || len(l.remarks) > 0 || l.disorder > 0 && !l.d.unordered {
+		missing = 0
 	}
 	partial = append(partial, l.remarks...)
 	if l.disorder > 0 && l.d.unordered {
 		if twice := l.sort(); twice > 0 {
+			missing = 0
 			partial = append(partial, plain.Plural(twice, "node")+" listed twice")
 		}
 	} else if l.disorder > 0 {
@@ -227,6 +294,7 @@ func (l *listing) finish(source, cut string) *heap.Snapshot {
 		Owners:  l.owners,
 		Stats:   l.stats,
 		Partial: strings.Join(partial, "; "),
+		Missing: missing,
 	}
 }
 

@@ -22,7 +22,9 @@ import (
 //	Huawei LiteOS #
 //
 // Addresses are padded to 10 characters on 32-bit and to 18 on 64-bit devices,
-// so a shorter one has lost digits. Rows come in ascending order. A row is
+// so a shorter one has lost digits. Rows come in ascending order, each with as
+// many LRs as the header names: one with fewer was damaged, and is left out and
+// counted, as its node would pass for one of another call site. A row is
 // printed piece by piece, so on a multi-core device the output of another task
 // can end up inside one.
 var liteos = dialect{
@@ -173,8 +175,33 @@ func liteosResume(line []byte, l *listing) bool {
 }
 
 // liteosFragment accepts a line that holds an address and nothing but the
-// characters that rows are made of: other tasks print words.
+// characters that rows are made of: other tasks print words. Behind something
+// else, as a logger may put it in front, it takes two addresses of full width.
 func liteosFragment(line []byte) bool {
+	return remains(line) || wreck(line)
+}
+
+// wreck reports whether the line ends in what a row is made of, with two
+// addresses of full width.
+func wreck(line []byte) bool {
+	i := bytes.Index(line, []byte("0x"))
+	if i < 0 || !remains(line[i:]) {
+		return false
+	}
+	whole := 0
+	for ; i < len(line); i++ {
+		_, end := parseHex(line, i)
+		if padded(end - i) {
+			whole++
+		}
+		i = max(i, end-1)
+	}
+	return whole >= 2
+}
+
+// remains reports whether the line holds an address and nothing but the
+// characters of rows.
+func remains(line []byte) bool {
 	line = bytes.TrimSpace(line)
 	if len(line) < 8 || !bytes.Contains(line, []byte("0x")) {
 		return false

@@ -125,7 +125,7 @@ func addressesLast(line []byte) bool {
 	if i < 0 {
 		return false
 	}
-	return bytes.Contains(line[i+2:], []byte("0x")) && liteosFragment(line[i:])
+	return bytes.Contains(line[i+2:], []byte("0x")) && remains(line[i:])
 }
 
 func liteosMStray(line []byte) bool {

@@ -192,6 +192,11 @@ type Snapshot struct {
 	// Partial is empty for a complete snapshot; otherwise it says what is
 	// missing and why ("cut after 212 nodes").
 	Partial string
+	// Missing is how many used nodes at least, at places unknown, a snapshot
+	// lacks in which nothing else is wrong, because their rows were damaged for
+	// example; Partial says it in words. It is 0 where something else is wrong
+	// as well: a snapshot that was cut lacks an unknown number.
+	Missing int
 }
 
 // OwnerName returns the name of o, its number where it has no name, and "" for

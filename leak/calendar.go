@@ -73,7 +73,25 @@ func (p *population) matrix(t *track, skipped int) *matrix {
 		}
 		m.rows[i] = row{c.born, alive}
 	}
+	if p.buried(t) {
+		for i, c := range t.cohorts {
+			m.rows[i].alive[m.n-1-c.born] -= c.limbo
+		}
+	}
 	return m
+}
+
+// buried reports whether more nodes of the site are absent from a last listing
+// that lacked nodes than that explains: then they were freed.
+func (p *population) buried(t *track) bool {
+	absent, all := 0, 0
+	for _, c := range t.cohorts {
+		absent += c.limbo
+		all += c.alive
+	}
+	// At least so many nodes are missing; there may be twice as many.
+	expected := 2 * p.lost * float64(all)
+	return absent > 0 && 1-poissonTail(float64(absent-1), expected) < .01
 }
 
 // positions returns when the columns were taken: by time, by ticks or else by

@@ -58,6 +58,15 @@ func Compare(from, to Listing, sym heap.Symbolizer) *Diff {
 		b := to.pool(a.Pool)
 		if b == nil {
 			b = absent(a.Pool, to)
+		} else if why := stopsEarly(a, b, sites); why != "" {
+			whole := *b
+			b = &whole
+			b.Partial, b.Missing = why, 0
+			for i := range d.To {
+				if d.To[i].Pool == a.Pool {
+					d.To[i].partial(why)
+				}
+			}
 		}
 		compare(a, b, sites)
 	}

@@ -128,19 +128,28 @@ func (s *Series) Skip() {
 // Add follows the nodes into the next listing. It keeps neither the snapshots
 // nor their nodes.
 func (s *Series) Add(l Listing) {
-	s.listings = append(s.listings, infos(l))
-	for _, snap := range l {
-		s.add(snap, len(s.listings))
+	all := infos(l)
+	s.listings = append(s.listings, all)
+	for i, snap := range l {
+		s.add(snap, &all[i], len(s.listings))
 	}
 }
 
-func (s *Series) add(snap *heap.Snapshot, listing int) {
+func (s *Series) add(snap *heap.Snapshot, in *Info, listing int) {
 	p := s.population(snap)
-	votes := snap.Partial == ""
+	votes := in.Votes()
+	why := ""
+	if votes {
+		if why = p.stops(snap, in, s.skipped); why != "" {
+			in.partial(why)
+			votes = false
+		}
+	}
+	p.note(snap, in, listing, votes, why != "")
 	if votes {
 		p.begin(listing, snap)
 	}
-	m := merger{population: p}
+	m := merger{population: p, lossy: in.Missing > 0}
 	for i := range snap.Nodes {
 		n := &snap.Nodes[i]
 		if n.State != heap.Used {

@@ -187,6 +187,10 @@ func (p *population) judge(t *track, skipped int) judgement {
 	m := p.matrix(t, skipped)
 	j := generation(m)
 	j.run, j.from, j.to = p.run, p.columns[0].number, p.columns[m.n-1].number
+	if n := p.hidden(t); n > 0 && !j.candidate && t.cohorts[len(t.cohorts)-1].born > 0 {
+		j.verdict = Inconclusive
+		j.reason = fmt.Sprintf("up to listing %d %s; the %d listings after it all stop at %s, below %d of its nodes", j.to+skipped, j.reason, p.halt.count, p.halt.at, n)
+	}
 	if end := m.n - 1 - j.age; j.candidate && end > 0 {
 		for _, c := range t.cohorts {
 			if c.born > 0 && c.born <= end {

@@ -2,6 +2,7 @@ package leak
 
 import (
 	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/heapwright/heapwright/heap"
@@ -13,7 +14,9 @@ import (
 //
 // It keeps the nodes of the listing before and, per call site, how many of the
 // nodes born in one interval were left in each later listing. Partial listings
-// are left out: a node that a cut listing does not show has not been freed.
+// are left out: a node that a cut listing does not show has not been freed. Of
+// one that lacks but a few nodes only the next one decides whether those that
+// it does not show were freed.
 type population struct {
 	pool    string
 	run     int // runs of the pool before this one
@@ -23,7 +26,13 @@ type population struct {
 	seen    int // complete listings
 	nodes   []liveNode
 	spare   []liveNode
-	tracks  []*track // the sites with nodes in this run
+	latest  int            // column of the listing that nodes holds
+	lost    float64        // share of the nodes that it lacks; 0: none
+	told    heap.Stats     // totals when it was taken
+	stamped bool           // nodes have serial numbers: they need not come from a walk through the heap
+	halt    halt           // the listings since then
+	unseen  map[*track]int // see hidden; nil: to be made
+	tracks  []*track       // the sites with nodes in this run
 
 	calendar *calendar // nil: to be made
 	cells    []int     // scratch
@@ -47,6 +56,12 @@ type liveNode struct {
 	birth, serial uint64
 	bytes         uint64
 	cohort        *cohort
+	absent        bool // from the last listing, which lacked nodes
+}
+
+// is reports whether the node is one of another listing, with the given origin.
+func (n *liveNode) is(o *heap.Node, origin uint64) bool {
+	return n.addr == o.Addr && n.stack == origin && sameBirth(n.birth, o.Birth) && sameBirth(n.serial, o.Serial)
 }
 
 // A cohort is the nodes of a site that appeared in the same column.
@@ -54,6 +69,7 @@ type cohort struct {
 	track *track
 	born  int    // column
 	alive int    // now
+	limbo int    // of those, absent from the last listing, which lacked nodes
 	bytes uint64 // of those
 	steps []step // in ascending order of columns
 	heir  *cohort
@@ -62,12 +78,22 @@ type cohort struct {
 // A step says how many nodes of a cohort are left from a column on.
 type step struct{ column, alive int }
 
+// change adds to the nodes that are left from a column on, which is the
+// present one or the one before.
 func (c *cohort) change(column, by int) {
 	c.alive += by
-	if k := len(c.steps) - 1; k >= 0 && c.steps[k].column == column {
-		c.steps[k].alive = c.alive
-	} else {
-		c.steps = append(c.steps, step{column, c.alive})
+	k := len(c.steps)
+	for k > 0 && c.steps[k-1].column > column {
+		k--
+		c.steps[k].alive += by
+	}
+	switch {
+	case k > 0 && c.steps[k-1].column == column:
+		c.steps[k-1].alive += by
+	case k > 0:
+		c.steps = slices.Insert(c.steps, k, step{column, c.steps[k-1].alive + by})
+	default:
+		c.steps = slices.Insert(c.steps, k, step{column, by})
 	}
 }
 
@@ -109,6 +135,7 @@ func (p *population) thin() {
 		p.columns[to(i)] = c
 	}
 	p.columns = p.columns[:to(len(p.columns)-1)+1]
+	p.latest = to(p.latest)
 	for _, t := range p.tracks {
 		old := t.cohorts
 		t.cohorts = nil
@@ -118,6 +145,7 @@ func (p *population) thin() {
 			j := i
 			for ; j < len(old) && to(old[j].born) == born; j++ {
 				merged.bytes += old[j].bytes
+				merged.limbo += old[j].limbo
 				old[j].heir = merged
 			}
 			for _, o := range old[i:j] {
@@ -168,7 +196,8 @@ func sum(cohorts []*cohort) []step {
 // address, with those of the one before.
 type merger struct {
 	*population
-	i int
+	i     int
+	lossy bool // the listing lacks nodes
 }
 
 // survivor returns the cohort of a node that was there in the listing before,
@@ -179,28 +208,48 @@ func (m *merger) survivor(n *heap.Node, stack uint64) *cohort {
 		return nil
 	}
 	old := &m.nodes[m.i]
-	if old.stack != stack || !sameBirth(old.birth, n.Birth) || !sameBirth(old.serial, n.Serial) {
-		return nil // the old one is buried by the next address
+	if m.i++; !old.is(n, stack) {
+		m.dies(old)
+		return nil
 	}
-	m.i++
+	if old.absent {
+		old.cohort.limbo--
+	}
 	return old.cohort
 }
 
 // bury counts the nodes below an address that have not been seen again.
 func (m *merger) bury(below heap.Addr) {
 	for ; m.i < len(m.nodes) && m.nodes[m.i].addr < below; m.i++ {
-		m.dies(&m.nodes[m.i])
+		m.misses(&m.nodes[m.i])
 	}
 }
 
+// misses counts a node that the listing does not show.
+func (m *merger) misses(n *liveNode) {
+	if !m.lossy || n.absent {
+		m.dies(n)
+		return
+	}
+	n.cohort.limbo++
+	m.spare = append(m.spare, *n)
+	m.spare[len(m.spare)-1].absent = true
+}
+
 func (m *merger) dies(n *liveNode) {
-	n.cohort.change(len(m.columns)-1, -1)
+	column := len(m.columns) - 1
+	if n.absent {
+		n.cohort.limbo--
+		column = min(m.latest, column)
+	}
+	n.cohort.change(column, -1)
 	n.cohort.bytes -= n.bytes
 }
 
 // keep notes a node of the listing; survivor and born tell its cohort.
 func (m *merger) keep(n *heap.Node, stack uint64, c *cohort) {
-	m.spare = append(m.spare, liveNode{n.Addr, stack, n.Birth, n.Serial, Bytes(n), c})
+	m.stamped = m.stamped || n.Serial != 0
+	m.spare = append(m.spare, liveNode{n.Addr, stack, n.Birth, n.Serial, Bytes(n), c, false})
 }
 
 // born returns the cohort of a new node of a site.
@@ -224,9 +273,10 @@ func (m *merger) born(t *track, bytes uint64) *cohort {
 // end ends a complete listing.
 func (m *merger) end() {
 	for ; m.i < len(m.nodes); m.i++ {
-		m.dies(&m.nodes[m.i])
+		m.misses(&m.nodes[m.i])
 	}
 	m.nodes, m.spare = m.spare, m.nodes
+	m.latest = len(m.columns) - 1
 }
 
 // sameBirth compares ticks of birth or serial numbers, 0 being unknown.

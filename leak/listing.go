@@ -69,6 +69,8 @@ type Info struct {
 	Time  time.Time // zero: unknown
 	Nodes int       // used ones
 
+	Missing int // as in heap.Snapshot
+
 	Tick, TickHz uint64     // as in heap.Snapshot
 	Boot         int        // as in heap.Snapshot
 	Marks        []string   // as in heap.Snapshot
@@ -84,8 +86,24 @@ func info(s *heap.Snapshot) Info {
 	}
 	return Info{
 		Label: s.Label, Source: s.Source, Pool: s.Pool, Partial: s.Partial, Time: s.Time, Nodes: n,
-		Tick: s.Tick, TickHz: s.TickHz, Boot: s.Boot, Marks: s.Marks, Stats: s.Stats,
+		Missing: s.Missing, Tick: s.Tick, TickHz: s.TickHz, Boot: s.Boot, Marks: s.Marks, Stats: s.Stats,
 	}
+}
+
+// Votes reports whether the snapshot takes part in judging: it is complete but
+// for a few nodes, at most a tenth. Of those that a listing lacks at random, so
+// few are missing in the next one again that they hardly look like deaths: of
+// all nodes one in a hundred, which is half of what passes for none.
+func (in *Info) Votes() bool {
+	return in.Partial == "" || in.Missing > 0 && (in.Missing*9 <= in.Nodes)
+}
+
+// partial adds to what is wrong with the snapshot.
+func (in *Info) partial(why string) {
+	if in.Partial != "" {
+		why = in.Partial + "; " + why
+	}
+	in.Partial, in.Missing = why, 0
 }
 
 func infos(l Listing) []Info {

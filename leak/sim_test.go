@@ -20,6 +20,8 @@ type world struct {
 	hard     bool    // lifetimes with heavy tails, and long constant ones
 	long     bool    // six times as long as anything legitimate takes, not three times
 	noise    int     // 0 none, 1 some, 2 much
+	silent   bool    // listings are cut without a sign
+	lossy    bool    // each listing lacks up to 2% of its nodes
 	leaks    int     // leaking sites
 	sites    int
 }
@@ -365,6 +367,9 @@ func (d *device) run(yield func(*heap.Snapshot)) {
 		slot[site] = make([]int32, len(d.lives[site]))
 	}
 	cut := []float64{0, .05, .15}[d.noise]
+	if d.silent {
+		cut = .15
+	}
 	k := 0
 	for _, t := range d.times() {
 		for ; k < len(events) && events[k].t <= t; k++ {
@@ -390,10 +395,22 @@ func (d *device) run(yield func(*heap.Snapshot)) {
 				s.Nodes = append(s.Nodes, heap.Node{Addr: first + nodeSize*heap.Addr(at), Stack: stacks[site]})
 			}
 		}
-		if t > 0 && t < d.length && d.Float64() < cut && d.lost < d.listings/5 {
+		if t > 0 && (t < d.length || d.silent) && d.Float64() < cut && d.lost < d.listings/5 {
 			d.lost++
 			s.Nodes = s.Nodes[:d.IntN(len(s.Nodes)+1)]
-			s.Partial = "cut"
+			if !d.silent {
+				s.Partial = "cut"
+			}
+		}
+		if d.lossy {
+			s.Missing = d.IntN(1 + len(s.Nodes)/50)
+			for range s.Missing {
+				i := d.IntN(len(s.Nodes))
+				s.Nodes = slices.Delete(s.Nodes, i, i+1)
+			}
+			if s.Missing > 0 {
+				s.Partial = "rows unreadable"
+			}
 		}
 		yield(s)
 	}

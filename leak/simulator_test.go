@@ -37,7 +37,18 @@ func hard(listings int) world {
 var (
 	longSoak = world{listings: 5, length: 40, long: true}
 	hardOnes = []world{hard(30), hard(60), hard(100)}
+	// Listings that are cut without a sign, and such as lack some rows.
+	cutOnes   = spoilt(func(w *world) { w.silent = true })
+	lossyOnes = spoilt(func(w *world) { w.lossy = true })
 )
+
+func spoilt(how func(*world)) []world {
+	worlds := []world{soak(10), soak(30), soak(100)}
+	for i := range worlds {
+		how(&worlds[i])
+	}
+	return worlds
+}
 
 var conditions = []condition{
 	{"5 listings over a long soak", []world{longSoak}, .9, .7, 0},
@@ -50,6 +61,10 @@ var conditions = []condition{
 	{"no leak, 30 listings", []world{soak(30)}, 0, 0, .5},
 	{"no leak, 100 listings", []world{soak(100)}, 0, 0, .5},
 	{"no leak, hard lifetimes", hardOnes, 0, 0, 3},
+	{"cut silently, 10 to 100 listings", cutOnes, .9, .8, 0},
+	{"no leak, cut silently", cutOnes, 0, 0, .5},
+	{"rows lost, 10 to 100 listings", lossyOnes, .9, .8, 0},
+	{"no leak, rows lost", lossyOnes, 0, 0, .5},
 }
 
 // TestSimulator measures how well leaks are told from the rest, on devices

@@ -15,7 +15,7 @@ func (s *Series) trend(t *track, w Window) judgement {
 	var counts []float64
 	for i := w.First; i <= w.Last; i++ {
 		for _, in := range s.listings[i-1] {
-			if in.Pool == t.Pool && in.Partial == "" {
+			if in.Pool == t.Pool && in.Votes() {
 				counts = append(counts, float64(t.At(i).Nodes))
 			}
 		}

@@ -74,7 +74,7 @@ func windows(listings [][]Info) []Window {
 				s.run = stretch{boot: in.Boot}
 				s.window.Runs++
 			}
-			s.run.add(i+1, in.Partial == "")
+			s.run.add(i+1, in.Votes())
 			w := &s.window
 			if s.run.complete >= w.Complete {
 				w.Complete, w.Shown = s.run.complete, s.run.shown
