@@ -116,7 +116,7 @@ func (r *Reader) DamageNotes() []string {
 		notes = append(notes, fmt.Sprintf("%s: %s of LOS_MemBadNodeShow without a bad node", r.name, plain.Plural(n, "further list")))
 	}
 	if d := r.unread.dumps; d.count > 0 {
-		say(d.line, "memory is shown in hexadecimal in %s from here on; it was not examined and may show damage that no report names", plain.Plural(d.count, "line"))
+		say(d.line, "memory is shown in hexadecimal, in %s in all; it was not examined and may show damage that no report names", plain.Plural(d.count, "line"))
 	}
 	return notes
 }

@@ -81,8 +81,8 @@ func TestDamageNotes(t *testing.T) {
 		{"a digit is lost", strings.Replace(list[begin:], "preNode=0x864a8", "preNode=0x86a8", 1), []string{lacks}},
 		{"the log is cut", list[begin : begin+9000], []string{lacks}},
 		{"many lists", strings.Repeat("hello\n"+list[begin:], 7), append(slices.Repeat([]string{"x.log:"}, 5), "x.log: 2 further lists")},
-		{"dumps", "hello\n" + dump + dump, []string{"x.log:2: memory is shown in hexadecimal in 2 lines from here on; it was not examined"}},
-		{"a dump with a time stamp", "[10:00:00] 20001000: 00 01 02 03 04\n", []string{"x.log:1: memory is shown in hexadecimal in 1 line"}},
+		{"dumps", "hello\n" + dump + dump, []string{"x.log:2: memory is shown in hexadecimal, in 2 lines in all; it was not examined"}},
+		{"a dump with a time stamp", "[10:00:00] 20001000: 00 01 02 03 04\n", []string{"x.log:1: memory is shown in hexadecimal, in 1 line in all"}},
 		{"no dump", header + row1 + end + row2 + "00:11:22:33:44:55\ncafe: 12 34 56\nbeef: 11 22 33 4444\n", nil},
 		{"kasan", "ok\nkasan_report: kasan detected a write access error, address at 0x40213667,size is 1, return address: 0x62f82c\n", []string{"x.log:2: NuttX's address sanitizer reports a wrong access: such reports are not read"}},
 		{"assertions", "ASSERTION FAIL [0] @ heap.c:178\n\tcorrupted heap bounds (buffer overflow?) for memory at 0x20001a30\n\tunexpected heap state (double-free?) for memory at 0x20001a30\nassert failed: block_trim_free heap_tlsf.c:371 (x)\n" +

@@ -13,9 +13,10 @@
 package damage
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -36,12 +37,28 @@ type Explainer struct {
 	boot     int
 	listings map[string]*listings
 	latest   *heap.Snapshot // added last, until a finding follows
-	victims  map[heap.Addr]*heap.Finding
+	victims  map[heap.Addr]victim
+	added    int // snapshots
+	left     int // that are of more pools than are kept
 }
 
 // listings are those of one pool: the last one, and the last that is complete.
 type listings struct {
 	last, complete *heap.Snapshot
+	added          int       // when the last one was
+	far            *furthest // of all those of this boot
+}
+
+// furthest is the listing that shows the highest node.
+type furthest struct {
+	node  heap.Addr
+	label string // with its source
+}
+
+// A victim is a finding about a damaged node, and what overwrote it.
+type victim struct {
+	f   *heap.Finding
+	run run
 }
 
 // NewExplainer returns an Explainer that has seen nothing. sym gives functions
@@ -54,7 +71,7 @@ func NewExplainer(sym heap.Symbolizer) *Explainer {
 
 func (e *Explainer) forget() {
 	e.listings = make(map[string]*listings)
-	e.victims = make(map[heap.Addr]*heap.Finding)
+	e.victims = make(map[heap.Addr]victim)
 	e.latest = nil
 }
 
@@ -78,16 +95,45 @@ func (e *Explainer) Add(s *heap.Snapshot) {
 	l := e.listings[key]
 	if l == nil {
 		if len(e.listings) == maxPools {
-			return
+			e.drop()
 		}
 		l = new(listings)
 		e.listings[key] = l
 	}
-	l.last = s
+	e.added++
+	l.last, l.added = s, e.added
 	if s.Partial == "" {
 		l.complete = s
 	}
+	if len(s.Nodes) == 0 || !walked(s) {
+		return
+	}
+	last := s.Nodes[len(s.Nodes)-1].Addr
+	if l.far == nil || last > l.far.node {
+		l.far = &furthest{last, named(s)}
+	}
+	// A listing that goes on behind a node found its header whole.
+	for addr := range e.victims {
+		if s.Nodes[0].Addr <= addr && addr < last {
+			delete(e.victims, addr)
+		}
+	}
 }
+
+// drop forgets the pool whose last listing is the oldest.
+func (e *Explainer) drop() {
+	oldest := ""
+	for name, l := range e.listings {
+		if oldest == "" || l.added < e.listings[oldest].added {
+			oldest = name
+		}
+	}
+	delete(e.listings, oldest)
+	e.left++
+}
+
+// named is what sentences call a snapshot.
+func named(s *heap.Snapshot) string { return fmt.Sprintf("%s (%s)", s.Label, s.Source) }
 
 // walked reports whether a snapshot is what a device printed on a walk from node
 // to node. One put together from a record of allocations knows payloads, and
@@ -123,7 +169,7 @@ func (e *Explainer) Explain(f *heap.Finding) {
 	}
 	c.unseen()
 	if f.Node != 0 && !f.Kind.WildPointer() && len(e.victims) < maxVictims {
-		e.victims[f.Node] = f
+		e.victims[f.Node] = victim{f, c.run}
 	}
 }
 
@@ -131,20 +177,16 @@ func (e *Explainer) Explain(f *heap.Finding) {
 // a listing that ends early and after which nothing comes can mean that the
 // device hangs in it.
 func (e *Explainer) Notes() []string {
+	var notes []string
+	if e.left > 0 {
+		notes = append(notes, fmt.Sprintf("the listings of the last %d pools are looked at for who allocated what; %d older ones were forgotten", maxPools, e.left))
+	}
 	s := e.latest
 	if s == nil || s.Partial == "" || len(s.Nodes) == 0 || !walked(s) {
-		return nil
+		return notes
 	}
-	return []string{fmt.Sprintf("%s (%s) is incomplete and the log ends with it: if the device stopped answering there, its listing hangs or stopped at a damaged header, and the node behind %s is the first suspect; a dump of the pool's memory shows it",
-		s.Label, s.Source, s.Nodes[len(s.Nodes)-1].Addr)}
-}
-
-// Silence says what it means that a log with nothing to explain has no reports.
-func Silence() []string {
-	return []string{
-		"a log without reports does not prove the heap intact: without the integrity check memcheck prints nothing even on a damaged heap, an overflow that ends within the backup at the start of the next node goes unnoticed, and many wrong frees only return an error code",
-		"a dump of the pool's memory shows such damage: the first bytes of each node against the header that they are a backup of, magics and checksums of nodes that were never freed, and links between nodes",
-	}
+	return append(notes, fmt.Sprintf("%s is incomplete and the log ends with it: if the device stopped answering there, its listing hangs or stopped at a damaged header, and the node behind %s is the first suspect; a dump of the pool's memory shows it",
+		named(s), s.Nodes[len(s.Nodes)-1].Addr))
 }
 
 // find returns the node that starts at addr, or else has this payload, as a
@@ -160,34 +202,52 @@ func (e *Explainer) find(addr, payload heap.Addr) (*heap.Node, *heap.Snapshot) {
 	return n, s
 }
 
+// pools returns the listings of all pools, always in the same order.
+func (e *Explainer) pools() []*listings {
+	var all []*listings
+	for _, name := range slices.Sorted(maps.Keys(e.listings)) {
+		all = append(all, e.listings[name])
+	}
+	return all
+}
+
 // at returns the node at an address.
 func (e *Explainer) at(addr heap.Addr) (*heap.Node, *heap.Snapshot) {
-	names := make([]string, 0, len(e.listings))
-	for name := range e.listings {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		l := e.listings[name]
+	for _, l := range e.pools() {
 		for _, s := range []*heap.Snapshot{l.last, l.complete} {
 			if s == nil {
 				continue
 			}
-			i, ok := slices.BinarySearchFunc(s.Nodes, addr, func(n heap.Node, a heap.Addr) int {
-				switch {
-				case n.Addr < a:
-					return -1
-				case n.Addr > a:
-					return 1
-				}
-				return 0
-			})
-			if ok {
+			if i, ok := search(s.Nodes, addr); ok {
 				return &s.Nodes[i], s
 			}
 		}
 	}
 	return nil, nil
+}
+
+// around returns the node that begins at or next below an address between the
+// first and the last node of a walk, and the snapshot that shows it.
+func (e *Explainer) around(addr heap.Addr) (*heap.Node, *heap.Snapshot) {
+	for _, l := range e.pools() {
+		for _, s := range []*heap.Snapshot{l.last, l.complete} {
+			if s == nil || len(s.Nodes) < 2 || !walked(s) || addr >= s.Nodes[len(s.Nodes)-1].Addr {
+				continue
+			}
+			i, ok := search(s.Nodes, addr)
+			if !ok {
+				i--
+			}
+			if i >= 0 {
+				return &s.Nodes[i], s
+			}
+		}
+	}
+	return nil, nil
+}
+
+func search(nodes []heap.Node, addr heap.Addr) (int, bool) {
+	return slices.BinarySearchFunc(nodes, addr, func(n heap.Node, a heap.Addr) int { return cmp.Compare(n.Addr, a) })
 }
 
 // lookUp completes a node from the last listing that shows it.
@@ -208,12 +268,24 @@ func (e *Explainer) lookUp(f *heap.Finding, n *heap.Node) {
 	if n.Owner == 0 {
 		n.Owner = known.Owner
 	}
-	if name, ok := in.Owners[n.Owner]; ok && f.Owners[n.Owner] == "" {
-		if f.Owners == nil {
-			f.Owners = make(map[heap.Owner]string)
-		}
-		f.Owners[n.Owner] = name
+	if name, ok := in.Owners[n.Owner]; ok {
+		nameOwners(f, map[heap.Owner]string{n.Owner: name})
 	}
+}
+
+// nameOwners adds names of owners to those that f has. A source may share its
+// map among findings: it is not written to.
+func nameOwners(f *heap.Finding, names map[heap.Owner]string) {
+	merged := maps.Clone(f.Owners)
+	for o, name := range names {
+		if merged[o] == "" {
+			if merged == nil {
+				merged = make(map[heap.Owner]string)
+			}
+			merged[o] = name
+		}
+	}
+	f.Owners = merged
 }
 
 // repeats reports whether a stack consists of one address several times: what

@@ -3,6 +3,7 @@ package damage_test
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,6 +163,28 @@ func TestExplain(t *testing.T) {
 	own.Previous.Stack = heap.Stack{}
 	own2 := header("******", 'A')
 	own2.Previous.Stack = heap.Stack{}
+	own3 := header("******", 'A')
+	own3.Previous.Stack = heap.Stack{}
+	cut := listing("listing 1", 0, 0x100, 0x400)
+	cut.Partial = "cut after 2 nodes"
+	overwritten := listing("listing 1", 0, 0x100, 0x400)
+	overwritten.Nodes[1].Stack = heap.Stack{0x41414141, 0x41414141}
+	short := header("******", 'A')
+	short.Previous.Total -= 16
+	nodeless := wild(0x2048)
+	nodeless.Node = 0
+	onStack := func(p heap.Addr) *heap.Finding {
+		f := wild(p)
+		f.Stack, f.Frames = stacked.Stack, stacked.Frames
+		return f
+	}
+	backup := func(bytes string) *heap.Finding {
+		return &heap.Finding{
+			Kind: heap.BackupDamaged, Op: "free", Node: 0x1000, Stack: heap.Stack{},
+			Previous: &heap.Node{Addr: 0x400, Payload: 0x448, Total: 0xc00, Stack: heap.Stack{}},
+			Memory:   []heap.Memory{{Addr: 0x1000, Bytes: []byte(bytes)}},
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		before  []*heap.Snapshot
@@ -183,7 +206,12 @@ func TestExplain(t *testing.T) {
 		{"free memory in front", nil, free, 0x400, []string{"the free node 0x400", "after it had been freed", "whoever used it last"}, []string{"task net"}},
 		{"nothing known in front", nil, noFront, 0, []string{"what lies in front of the node was written past its end"}, nil},
 
-		{"damaged before the listing", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400)}, header("******", 'A'), 0x400, []string{"It is older than listing 1 (log:1), which ends at 0x400"}, nil},
+		{"damaged before the listing", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400)}, header("******", 'A'), 0x400, []string{"If node 0x1000 existed when listing 1 (log:1) was printed, the damage is older: that listing ends at 0x400"}, []string{"most likely older"}},
+		{"damaged before the second listing", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400, 0x1000), listing("listing 2", 0, 0x100, 0x400)}, header("******", 'A'), 0x400, []string{"It is most likely older than listing 2 (log:1): that listing ends at 0x400, listing 1 (log:1) went on behind it"}, nil},
+		{"the listing is cut", []*heap.Snapshot{cut}, header("******", 'A'), 0x400, nil, []string{"listing 1"}},
+		{"the size is intact", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400, 0x1000, 0x1100)}, header("*****-", 'A'), 0x400, nil, []string{"listing 1"}},
+		{"a stack that was overwritten", []*heap.Snapshot{overwritten}, own3, 0x400, []string{"an overflow"}, []string{"allocated"}},
+		{"sizes that contradict each other", nil, short, 0, []string{"cannot be told"}, []string{"overflow"}},
 		{"damaged after the listing", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400, 0x1000, 0x1100)}, header("******", 'A'), 0x400, []string{"It is newer than listing 1 (log:1)"}, nil},
 		{"who allocated it, from the listing", []*heap.Snapshot{listing("listing 1", 0, 0x100, 0x400)}, own, 0x400, []string{"allocated by f_0x401"}, nil},
 		{"a listing of another boot", []*heap.Snapshot{listing("listing 1", 1, 0x100, 0x400)}, header("******", 'A'), 0x400, nil, []string{"listing 1"}},
@@ -200,7 +228,16 @@ func TestExplain(t *testing.T) {
 		{"far inside", nil, wild(0x2048), 0, []string{"If that node is used", "this is the second free"}, nil},
 		{"freed twice", []*heap.Snapshot{listing("listing 4", 0, 0x1000, 0x2000)}, wild(0x2048), 0, []string{"freed twice: listing 4 (log:1) shows a used node 0x2000"}, []string{"whether the node found is used"}},
 		{"inside a listed node", []*heap.Snapshot{listing("listing 4", 0, 0x1000, 0x2000)}, wild(0x3000), 0, []string{"which listing 4 (log:1) shows as used"}, []string{"whether the node found is used"}},
-		{"on the stack", nil, stacked, 0, []string{"into its own call stack", "in the frame of f_0x8200, level 2"}, nil},
+		{"on the stack", nil, stacked, 0, []string{"into its own call stack", "in the frame of f_0x8200 (return address 0x8200)"}, []string{"whether the node found is used", "level"}},
+		{"at the frame's end", nil, onStack(0x5040), 0, []string{"in the frame of f_0x8200"}, nil},
+		{"at its start", nil, onStack(0x5009), 0, []string{"in the frame of f_0x8200"}, nil},
+		{"at the end of the frame below", nil, onStack(0x5008), 0, []string{"in the frame of f_0x8100"}, nil},
+		{"behind all frames", nil, onStack(0x5041), 0, []string{"moved on"}, []string{"in the frame"}},
+		{"below all frames", nil, onStack(0x4ff0), 0, nil, []string{"in the frame"}},
+		{"the node is not in the log", []*heap.Snapshot{listing("listing 4", 0, 0x1000, 0x2000)}, nodeless, 0, []string{"cannot be told"}, []string{"moved on", "node 0x0", "this is the second free"}},
+		{"the node's own payload", []*heap.Snapshot{{Label: "live set", Source: "log:1", Nodes: []heap.Node{{Addr: 0x1048, Payload: 0x1048}}}}, wild(0x1048), 0, nil, []string{"freed twice"}},
+		{"of another pool", []*heap.Snapshot{{Label: "listing 4", Source: "log:1", Pool: "exc", Nodes: listing("", 0, 0x8000, 0x9000).Nodes}}, &heap.Finding{Kind: heap.OutsidePool, Pointer: 0x8010, Stack: heap.Stack{}}, 0, []string{"lies among the nodes of pool exc: listing 4 (log:1) shows node 0x8000"}, []string{"static"}},
+		{"of no pool", []*heap.Snapshot{listing("listing 4", 0, 0x8000, 0x9000)}, &heap.Finding{Kind: heap.OutsidePool, Pointer: 0x9000, Stack: heap.Stack{}}, 0, []string{"not of the pool that was asked: it belongs to another one, is a static or stack address"}, nil},
 		{"half a report", nil, wild(0), 0, []string{"cannot be told"}, nil},
 
 		{"short overflow", nil, &heap.Finding{
@@ -208,6 +245,14 @@ func TestExplain(t *testing.T) {
 			Previous: &heap.Node{Addr: 0x400, Payload: 0x448, Total: 0xc00, Stack: heap.Stack{}},
 			Memory:   []heap.Memory{{Addr: 0x1000, Bytes: []byte("AAAAAAAA\x00\x00\x00\x00")}},
 		}, 0x400, []string{"the buffer of at most 3000 bytes at 0x448 was written at least 8 bytes past its end", "begins where its payload ends"}, nil},
+		{"short overflow with zeroes", nil, backup("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00"), 0x400, []string{"at least 4 bytes past"}, nil},
+		{"overflow with zeroes", nil, backup(strings.Repeat("\x00", 16)), 0x400, []string{"at least 12 bytes past"}, nil},
+		{"overflow of all with zeroes", nil, backup(strings.Repeat("\x00", 20)), 0x400, []string{"at least 20 bytes past"}, nil},
+		{"an end that does not meet", nil, func() *heap.Finding {
+			f := backup("AAAAAAAA")
+			f.Previous.Total++
+			return f
+		}(), 0, []string{"most likely what lies in front of it"}, []string{"at least 8"}},
 		{"the word in front", nil, &heap.Finding{Kind: heap.HeaderDamaged, Op: "free", Fields: []heap.Field{{Name: "size and flags", Header: "0xffffffff"}}, Stack: heap.Stack{}}, 0, []string{
 			"overwritten up to its last word", "byte 0xff repeated", "the device gives up",
 		}, nil},
@@ -279,34 +324,131 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// One write through several nodes: the culprit is in front of the first, and a
-// restart ends what belongs together.
+// One write through several nodes: the culprit is in front of the first. That
+// needs one report, the same bytes, and the same boot.
 func TestChain(t *testing.T) {
-	second := func(boot int) *heap.Finding {
-		f := header("******", 'A')
-		f.Node, f.Boot = 0x2000, boot
-		f.Previous = &heap.Node{Addr: 0x1000, Payload: 0x1048, Total: 0x1000, Owner: 4, Stack: heap.Stack{}}
-		f.Owners = map[heap.Owner]string{4: "log"}
-		f.Span = heap.Span{Start: 0x2024, End: 0x2048}
-		f.Memory = nil
+	victim := func(node heap.Addr, line int, b byte) *heap.Finding {
+		f := header("******", b)
+		front := node - 0x1000
+		if front == 0 {
+			front = 0x400
+		}
+		f.Source = fmt.Sprintf("log:%d", line)
+		f.Previous = &heap.Node{Addr: front, Payload: front + 0x48, Total: uint64(node - front), Owner: heap.Owner(front >> 10), Stack: heap.Stack{}}
+		f.Owners = map[heap.Owner]string{f.Previous.Owner: "task" + front.String()}
+		for i := range f.Memory {
+			f.Memory[i].Addr += node - f.Node
+		}
+		f.Span.Start, f.Span.End = f.Span.Start+node-f.Node, f.Span.End+node-f.Node
+		f.Node, f.Subject = node, nil
 		return f
 	}
-	e := damage.NewExplainer(nil)
-	first := header("******", 'A')
-	e.Explain(first)
-	third := second(0)
-	third.Node, third.Previous = 0x3000, &heap.Node{Addr: 0x2000, Stack: heap.Stack{}}
-	for _, f := range []*heap.Finding{second(0), third} {
+	unrepaired := func(f *heap.Finding) *heap.Finding {
+		f.Repaired = false
+		return f
+	}
+	text := func(f *heap.Finding, s string) *heap.Finding {
+		copy(f.Memory[0].Bytes, s)
+		return f
+	}
+	boot := func(f *heap.Finding) *heap.Finding {
+		f.Boot = 1
+		return f
+	}
+	const chain, may, none = "the nodes in between were overwritten too: overflow:", "may have begun in front of it", ""
+	for _, c := range []struct {
+		name   string
+		before []*heap.Finding
+		seen   *heap.Snapshot // between the last two
+		last   *heap.Finding
+		want   string
+	}{
+		{"one report", []*heap.Finding{victim(0x1000, 10, 'A')}, nil, victim(0x2000, 20, 'A'), chain},
+		{"three nodes", []*heap.Finding{victim(0x1000, 10, 'A'), victim(0x2000, 20, 'A')}, nil, victim(0x3000, 30, 'A'), chain},
+		{"other bytes", []*heap.Finding{victim(0x1000, 10, 'A')}, nil, victim(0x2000, 20, 'B'), none},
+		{"other bytes, later", []*heap.Finding{victim(0x1000, 10, 'A')}, nil, victim(0x2000, 3010, 'B'), none},
+		{"the same bytes after a repair", []*heap.Finding{victim(0x1000, 10, 'A')}, nil, victim(0x2000, 3010, 'A'), none},
+		{"the same bytes later", []*heap.Finding{unrepaired(victim(0x1000, 10, 'A'))}, nil, victim(0x2000, 3010, 'A'), may},
+		{"text", []*heap.Finding{text(victim(0x1000, 10, 'A'), "GET /index")}, nil, text(victim(0x2000, 20, 'A'), "HTTP/1.1\r\n"), may},
+		{"text, later", []*heap.Finding{text(victim(0x1000, 10, 'A'), "GET /index")}, nil, text(victim(0x2000, 2000, 'A'), "HTTP/1.1\r\n"), none},
+		{"seen whole since", []*heap.Finding{unrepaired(victim(0x1000, 10, 'A'))}, listing("listing 1", 0, 0x400, 0x1000, 0x2000), unrepaired(victim(0x2000, 20, 'A')), none},
+		{"not seen since", []*heap.Finding{unrepaired(victim(0x1000, 10, 'A'))}, listing("listing 1", 0, 0x400, 0x1000), unrepaired(victim(0x2000, 20, 'A')), chain},
+		{"another node", []*heap.Finding{victim(0x1000, 10, 'A')}, nil, victim(0x3000, 20, 'A'), none},
+		{"after a restart", []*heap.Finding{victim(0x1000, 10, 'A')}, nil, boot(victim(0x2000, 20, 'A')), none},
+	} {
+		e := damage.NewExplainer(nil)
+		for _, f := range c.before {
+			e.Explain(f)
+		}
+		if c.seen != nil {
+			e.Add(c.seen)
+		}
+		shared := c.last.Owners
+		owners := len(shared)
+		f := c.last
 		e.Explain(f)
-		if f.Culprit == nil || f.Culprit.Addr != 0x400 || f.Owners[3] != "net" ||
-			!strings.HasPrefix(f.CulpritReason, "the nodes in between were overwritten too: overflow:") ||
-			!strings.Contains(f.Cause, "only another victim") {
-			t.Errorf("culprit %v (%s), owners %v: %s", f.Culprit, f.CulpritReason, f.Owners, f.Cause)
+		culprit := f.Previous.Addr
+		if c.want == chain {
+			culprit = 0x400
+		}
+		says := c.want
+		if says == none {
+			says = "overflow: the damage begins with the first field of the header behind its payload"
+			if f.CulpritReason != says {
+				t.Errorf("%s: %s", c.name, f.CulpritReason)
+			}
+		}
+		if f.Culprit == nil || f.Culprit.Addr != culprit || !strings.Contains(f.CulpritReason, says) ||
+			strings.Count(f.CulpritReason, "in between") > 1 || strings.Contains(f.Cause, "only another victim") != (c.want == chain) {
+			t.Errorf("%s: culprit %v (%s): %s", c.name, f.Culprit, f.CulpritReason, f.Cause)
+		}
+		if c.want == chain && f.Owners[1] != "task0x400" || len(shared) != owners {
+			t.Errorf("%s: owners %v, the source's %v", c.name, f.Owners, shared)
 		}
 	}
-	f := second(1)
-	if e.Explain(f); f.Culprit == nil || f.Culprit.Addr != 0x1000 {
-		t.Errorf("after a restart the culprit is %v", f.Culprit)
+}
+
+// The oldest pool gives way, and that is said.
+func TestPools(t *testing.T) {
+	e := damage.NewExplainer(nil)
+	for i := range 17 {
+		s := listing(fmt.Sprintf("listing %d", i), 0, 0x100, 0x400)
+		s.Pool = fmt.Sprintf("pool %d", i)
+		s.Nodes[1].Addr += heap.Addr(i) * 0x10000
+		e.Add(s)
+		if i == 15 && e.Notes() != nil {
+			t.Errorf("16 pools: %q", e.Notes())
+		}
+	}
+	for node, want := range map[heap.Addr]int{0x400: 0, 0x100400: 2} {
+		f := header("******", 'A')
+		f.Previous = &heap.Node{Addr: node, Stack: heap.Stack{}}
+		if e.Explain(f); len(f.Previous.Stack) != want {
+			t.Errorf("node %s: %v", node, f.Previous.Stack)
+		}
+	}
+	if n := e.Notes(); len(n) != 1 || !strings.Contains(n[0], "the last 16 pools") || !strings.Contains(n[0], "1 older") {
+		t.Errorf("%q", n)
+	}
+}
+
+// Silence means something else on each system; none is left out.
+func TestSilence(t *testing.T) {
+	for _, s := range []string{console.SystemLiteOS, console.SystemOpenHarmony, console.SystemNuttX, console.SystemESPIDF, console.SystemRTThread, console.SystemZephyr} {
+		text := strings.Join(damage.Silence([]string{s}), "\n")
+		if !strings.Contains(text, "does not prove the heap intact") || s != console.SystemLiteOS && !strings.Contains(text, strings.TrimSuffix(s, " LiteOS")) ||
+			(s == console.SystemLiteOS) != strings.Contains(text, "memcheck prints nothing") {
+			t.Errorf("%s: %s", s, text)
+		}
+	}
+	if n := damage.Silence(nil); len(n) != 1 || !strings.Contains(n[0], "nothing in this log shows which system") {
+		t.Errorf("%q", n)
+	}
+	if n := damage.Silence([]string{console.SystemNuttX, console.SystemZephyr}); len(n) != 2 {
+		t.Errorf("%q", n)
+	}
+	if n := damage.Silence([]string{"Other"}); len(n) != 1 || !strings.Contains(n[0], "no reports of Other are understood") {
+		t.Errorf("%q", n)
 	}
 }
 

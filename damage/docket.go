@@ -2,6 +2,8 @@ package damage
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
@@ -84,29 +86,51 @@ func (e *Explainer) by(lr heap.Addr) string {
 	return "at " + lr.String()
 }
 
-// blame names the culprit. If the node in front was itself overwritten before,
-// it is a victim of the same write, and whoever did that is the culprit.
+// reportLines is how many lines in a log the parts of one report about several
+// nodes can be apart.
+const reportLines = 100
+
+// near reports whether two findings were read in the same report, or in two
+// that follow each other closely.
+func near(a, b *heap.Finding) bool {
+	log, line := place(a)
+	other, at := place(b)
+	return log == other && max(line, at)-min(line, at) <= reportLines
+}
+
+// place splits "console.log:81". Findings of a live pool are in line 0.
+func place(f *heap.Finding) (log string, line int) {
+	i := strings.LastIndexByte(f.Source, ':')
+	if i < 0 {
+		return f.Source, 0
+	}
+	line, _ = strconv.Atoi(f.Source[i+1:])
+	return f.Source[:i], line
+}
+
+// blame names the culprit. If the node in front was itself overwritten with the
+// same bytes in the same report, it is a victim of the same write, and whoever
+// did that is the culprit. Otherwise it may be one; but not if its header has
+// been whole since, or shows other bytes.
 func (c *docket) blame(n *heap.Node, reason string) {
 	if n == nil {
 		return
 	}
-	if v := c.e.victims[n.Addr]; v != nil && v != c.Finding && v.Culprit != nil {
-		const inBetween = "the nodes in between were overwritten too: "
-		c.Culprit, c.CulpritReason = v.Culprit, v.CulpritReason
-		if len(reason) > 0 && (len(v.CulpritReason) < len(inBetween) || v.CulpritReason[:len(inBetween)] != inBetween) {
-			c.CulpritReason = inBetween + v.CulpritReason
-		}
-		for o, name := range v.Owners {
-			if c.Owners == nil {
-				c.Owners = make(map[heap.Owner]string)
-			}
-			if c.Owners[o] == "" {
-				c.Owners[o] = name
-			}
-		}
+	c.Culprit, c.CulpritReason = n, reason
+	v, ok := c.e.victims[n.Addr]
+	if !ok || v.f == c.Finding || v.f.Culprit == nil {
 		return
 	}
-	c.Culprit, c.CulpritReason = n, reason
+	runs := c.run.span.Len() > 0 && v.run.span.Len() > 0
+	switch near := near(c.Finding, v.f); {
+	case runs && c.run.b != v.run.b, !near && (!runs || v.f.Repaired):
+	case near && runs:
+		const inBetween = "the nodes in between were overwritten too: "
+		c.Culprit, c.CulpritReason = v.f.Culprit, inBetween+strings.TrimPrefix(v.f.CulpritReason, inBetween)
+		nameOwners(c.Finding, v.f.Owners)
+	default:
+		c.CulpritReason += fmt.Sprintf("; but this node's header was overwritten itself (%s), so the write may have begun in front of it", v.f.Source)
+	}
 }
 
 // chained reports whether the culprit is not the node in front.

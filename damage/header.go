@@ -18,7 +18,7 @@ func (c *docket) header() {
 	}
 	c.evidence()
 	p := c.pattern()
-	if c.Node == 0 {
+	if c.Node == 0 || c.contradicts() {
 		p = unclear
 	}
 	if c.Kind == heap.BothDamaged {
@@ -47,6 +47,13 @@ func (c *docket) header() {
 		}
 	}
 	c.when()
+}
+
+// contradicts reports whether the node in front does not end where the damaged
+// one begins: the log has lost digits, or that node's size is wrong, too.
+func (c *docket) contradicts() bool {
+	p := c.Previous
+	return p != nil && p.Total != 0 && p.Addr < c.Node && p.Addr+heap.Addr(p.Total) != c.Node
 }
 
 // Where in the header the damage lies.
@@ -142,7 +149,11 @@ func (c *docket) evidence() {
 // both explains that neither the header nor its backup is right. The backup
 // lies at the start of the node in front, that node's own header between them.
 func (c *docket) both() {
-	if c.Previous == nil {
+	switch {
+	case c.Partial != "":
+		c.Cause = "the header is wrong, and so is its backup if the log has lost nothing of the report: what overwrote them cannot be told"
+		return
+	case c.Previous == nil:
 		c.Cause = "the header and its backup are both wrong: what overwrote them cannot be told"
 		return
 	}
@@ -226,22 +237,32 @@ func (c *docket) chain(with string) string {
 		c.Previous.Addr, with, c.buffer(c.Culprit))
 }
 
-// when narrows down when it happened: a listing walks from header to header,
-// past the damaged one only as long as that is intact.
+// when narrows down when it happened: a listing walks from header to header by
+// their sizes, past the damaged one only as long as its size is intact.
 func (c *docket) when() {
-	for _, l := range c.e.listings {
+	size := slices.ContainsFunc(c.Fields, func(f heap.Field) bool { return f.Name == "size and flags" && f.Differs })
+	for _, l := range c.e.pools() {
 		for _, s := range []*heap.Snapshot{l.last, l.complete} {
 			if s == nil || len(s.Nodes) == 0 || !walked(s) || s.Nodes[0].Addr > c.Node {
 				continue
 			}
-			switch last := s.Nodes[len(s.Nodes)-1].Addr; {
-			case last > c.Node:
-				c.Cause += fmt.Sprintf(". It is newer than %s (%s), which still found its way past this header", s.Label, s.Source)
-				return
-			case c.Previous != nil && last == c.Previous.Addr && s.Partial == "":
-				c.Cause += fmt.Sprintf(". It is older than %s (%s), which ends at %s: memused stops at a damaged header without saying so, and what lies behind is missing from it", s.Label, s.Source, last)
+			last := s.Nodes[len(s.Nodes)-1].Addr
+			if last > c.Node {
+				if size {
+					c.Cause += fmt.Sprintf(". It is newer than %s, which still found its way past this header", named(s))
+				}
 				return
 			}
+			if c.Previous == nil || last != c.Previous.Addr || s.Partial != "" {
+				continue
+			}
+			const stops = "memused stops at a damaged header without saying so"
+			if l.far != nil && l.far.node >= c.Node {
+				c.Cause += fmt.Sprintf(". It is most likely older than %s: that listing ends at %s, %s went on behind it, and %s", named(s), last, l.far.label, stops)
+			} else {
+				c.Cause += fmt.Sprintf(". If node %s existed when %s was printed, the damage is older: that listing ends at %s, and %s", c.Node, named(s), last, stops)
+			}
+			return
 		}
 	}
 }
@@ -251,11 +272,12 @@ func (c *docket) when() {
 func (c *docket) backup() {
 	b, ok := at(c.Memory, c.Node)
 	if r, long := runAt(c.Memory, c.Node, c.Node, 16); ok && long {
+		r.span.End = min(r.span.End, c.wrongUntil(r))
 		c.run = r
 		c.Span = r.span
 		c.Reach = looks([]byte{b, b}, c.Node)
 	}
-	if c.Previous == nil {
+	if c.Previous == nil || c.contradicts() {
 		c.Cause = "the backup at the start of the node is damaged, the node's own header is not: most likely what lies in front of it was written a few bytes past its end"
 		return
 	}
@@ -269,6 +291,31 @@ func (c *docket) backup() {
 		return
 	}
 	c.Cause = fmt.Sprintf("a short overflow: %s was written %s past its end, into the backup that lies there, and not as far as the header behind", c.buffer(c.Previous), far)
+}
+
+// wrongUntil bounds a run in a backup by what cannot be right: a word of zeroes
+// is one that was overwritten only where a header never holds zero.
+func (c *docket) wrongUntil(r run) heap.Addr {
+	if r.b != 0 || len(c.Memory) == 0 {
+		return r.span.End
+	}
+	word := heap.Addr(4)
+	if len(c.Memory[0].Bytes) == 3*8+4 {
+		word = 8
+	}
+	end := c.Node + word // magic, or a pointer to a free node
+	if previous := c.Node + 3*word; previous <= r.span.End {
+		end = previous // it is never 0; behind it lie the gap size, which can be
+	}
+	if sum := c.Node + 5*word; word == 4 && sum <= r.span.End {
+		end = sum
+	}
+	for _, piece := range c.Memory[1:] { // checksum, size and flags
+		if last := piece.Addr + heap.Addr(len(piece.Bytes)); piece.Addr > c.Node && last <= r.span.End {
+			end = max(end, last)
+		}
+	}
+	return end
 }
 
 // wordOnly reports whether all that is known is the word in front of a pointer.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // wild explains a pointer that should not have been passed.
@@ -12,7 +13,7 @@ func (c *docket) wild() {
 	case heap.InsideNode:
 		c.inside()
 	case heap.OutsidePool:
-		c.Cause = "the pointer lies in no pool: it is a static or stack address, was never set, or was overwritten"
+		c.outside()
 	case heap.InsideFree:
 		c.Cause = "the pointer lies in memory that is free now: it was freed before and kept"
 	}
@@ -20,7 +21,7 @@ func (c *docket) wild() {
 
 // inside explains a pointer into a node that is not its payload.
 func (c *docket) inside() {
-	if c.Pointer == 0 || c.Expected == 0 {
+	if c.Pointer == 0 || c.Expected == 0 || c.Node == 0 {
 		c.Cause = "what was passed cannot be told from what the log has of the report"
 		return
 	}
@@ -29,7 +30,7 @@ func (c *docket) inside() {
 		task = "task " + c.Task
 	}
 	if level, ok := c.onStack(); ok {
-		c.Cause = fmt.Sprintf("%s freed a pointer into its own call stack: the address lies in the frame of %s, level %d of the call stack below, so it is that of a local variable; the stack itself is the node found", task, c.e.function(c.Stack[level]), level)
+		c.Cause = fmt.Sprintf("%s freed a pointer into its own call stack: the address lies in the frame of %s, so it is that of a local variable; the node found holds the stack itself", task, c.frame(level))
 		return
 	}
 	if c.Pointer >= c.Expected && c.Expected > c.Node {
@@ -83,6 +84,29 @@ func (c *docket) onStack() (level int, ok bool) {
 		}
 	}
 	return 0, false
+}
+
+// frame names the function of a level of the call stack so that it is found
+// there, with a name or without.
+func (c *docket) frame(level int) string {
+	lr := c.Stack[level]
+	if name := c.e.name(lr); name != "" {
+		return fmt.Sprintf("%s (return address %s)", name, lr)
+	}
+	return c.e.function(lr)
+}
+
+// outside explains a pointer outside the one pool that the device looked at.
+func (c *docket) outside() {
+	if n, in := c.e.around(c.Pointer); n != nil {
+		pool := "another pool"
+		if in.Pool != "" {
+			pool = "pool " + plain.Clean(in.Pool)
+		}
+		c.Cause = fmt.Sprintf("the pointer is not of the pool that was asked, but lies among the nodes of %s: %s shows node %s at or below it", pool, named(in), n.Addr)
+		return
+	}
+	c.Cause = "the pointer is not of the pool that was asked: it belongs to another one, is a static or stack address, was never set, or was overwritten"
 }
 
 // pool explains damage to what the pool keeps outside its nodes.

@@ -31,7 +31,7 @@ func findingsSummary(findings []heap.Finding) string {
 	}
 	switch damage := len(findings) - wild; {
 	case len(findings) == 0:
-		return "No damage was reported."
+		return "No report of damage was recognised."
 	case wild == 0:
 		return plain.Plural(damage, "report") + " of damage."
 	case damage == 0:
@@ -188,7 +188,7 @@ func (b *findingText) owner(o heap.Owner) string {
 const (
 	// maxFrames bounds the stacks of findings unless all is asked for: the
 	// outer end of a deep stack says little.
-	maxFrames = 16
+	maxFrames = 8
 	// fewFrames are enough of a stack that is there to tell when, not who:
 	// whoever notices damage has not done it.
 	fewFrames = 2

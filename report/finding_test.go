@@ -49,7 +49,7 @@ func TestFindingsText(t *testing.T) {
 		}))
 	}
 	got := write(t, func(w io.Writer) error { return Text(w, &Document{}, Options{}) })
-	if got != "No damage was reported.\n" {
+	if got != "No report of damage was recognised.\n" {
 		t.Error(got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
+	"github.com/heapwright/heapwright/symbol"
 )
 
 // maxFindings bounds the findings that are kept: a device in a loop prints the
@@ -32,14 +34,16 @@ Wild pointers passed to free are reports of the same kind.
 
 Understood are the reports of LiteOS 5.0 built with LOSCFG_MEM_HEAD_BACKUP
 (checksums, LOS_MemBadNodeShow, PROBABLY A WILD POINTER) or with
-LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK (memcheck, with its dumps and panic), and
-ESP-IDF's CORRUPT HEAP lines. memused listings in the same log tell who
-allocated the nodes. Several logs are read in the order given, each as that of a
-device of its own.
+LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK (memcheck, with its dumps and panic; that
+of OpenHarmony, too) and the frees that its event stream calls invalid, ESP-IDF's
+CORRUPT HEAP lines, and what RT-Thread prints about bad blocks. Listings in the
+same log tell who allocated the nodes, and lines of ESP-IDF's monitor what
+addresses are called. Several logs are read in the order given, each as that of
+a device of its own.
 
 A log without reports does not prove the heap intact: see the note it ends with.
 
-Exit codes: 0 nothing was reported, 2 wrong usage or unreadable input,
+Exit codes: 0 no report was recognised, 2 wrong usage or unreadable input,
 3 damage or a wild pointer was reported.`,
 		Example: `  heapwright damage console.log --symbols firmware.elf
   heapwright damage monday.log tuesday.log --symbols firmware.nm.txt
@@ -69,17 +73,24 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 	if err != nil {
 		return err
 	}
+	var names *console.Names
+	if in.symbols == "" {
+		names = new(console.Names)
+		sym = names
+	}
 	d := &report.Document{Symbols: sym}
 	left := 0
+	var systems []string
+	var failed error
 	var empty []error
 	for _, log := range logs {
 		e := damage.NewExplainer(sym)
-		for item, err := range in.items(cmd, log) {
+		for item, err := range in.items(cmd, log, names, &systems) {
 			switch {
 			case errors.Is(err, errEmpty):
 				empty = append(empty, err)
 			case err != nil:
-				return err
+				failed = err
 			case item.Snapshot != nil:
 				e.Add(item.Snapshot)
 			case len(d.Findings) == maxFindings:
@@ -90,6 +101,12 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 			}
 		}
 		in.notes = append(in.notes, e.Notes()...)
+		if failed != nil {
+			break
+		}
+	}
+	if failed != nil && (len(d.Findings) == 0 || out.toFile()) {
+		return failed
 	}
 	if len(empty) == len(logs) {
 		return empty[0]
@@ -101,13 +118,21 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 		in.notes = append(in.notes, plain.Plural(left, "report")+" behind the first "+fmt.Sprint(maxFindings)+" left out")
 	}
 	if len(d.Findings) == 0 {
-		in.notes = append(in.notes, damage.Silence()...)
+		in.notes = append(in.notes, damage.Silence(systems)...)
+	} else if note := monitored(names, findingStacks(d.Findings)); note != "" {
+		in.notes = append(in.notes, note)
 	} else {
 		in.checkSymbols(cmd, out, sym, findingStacks(d.Findings))
 		out.checkStrip(cmd, in, stackFrames(sym, findingStacks(d.Findings)))
 	}
+	if failed != nil {
+		in.notes = append(in.notes, "the logs were not read to their end; what is above was found before")
+	}
 	d.Warnings, d.Notes = in.warnings, in.notes
 	err = out.document(cmd, d)
+	if err == nil && failed != nil {
+		return failed
+	}
 	if err == nil && len(d.Findings) > 0 {
 		return exitError{code: exitCorruption}
 	}
@@ -116,8 +141,26 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 
 var errEmpty = errors.New("the log is empty")
 
-// items yields everything in a log. After an error it yields nothing more.
-func (in *input) items(cmd *cobra.Command, path string) iter.Seq2[console.Item, error] {
+// monitored says that addresses have the names that the log gives them; "" if
+// it gives them none.
+func monitored(names *console.Names, stacks []heap.Stack) string {
+	if names == nil {
+		return ""
+	}
+	named, all := symbol.Coverage(names, stacks)
+	switch {
+	case named == 0:
+		return ""
+	case named < all:
+		return fmt.Sprintf("the log itself names %d of %d return addresses; give the firmware's ELF file with --symbols for all", named, all)
+	default:
+		return "names and lines of functions are those that the monitor wrote into the log"
+	}
+}
+
+// items yields everything in a log, and adds the functions and systems that it
+// names. After an error it yields nothing more.
+func (in *input) items(cmd *cobra.Command, path string, names *console.Names, systems *[]string) iter.Seq2[console.Item, error] {
 	return func(yield func(console.Item, error) bool) {
 		f, size, err := open(cmd, path)
 		if err != nil {
@@ -132,7 +175,15 @@ func (in *input) items(cmd *cobra.Command, path string) iter.Seq2[console.Item, 
 			name = "stdin"
 		}
 		r := console.NewReader(&watched{cmd.Context(), f, p}, name)
-		defer func() { in.notes = append(in.notes, r.Notes()...) }()
+		r.Names = names
+		defer func() {
+			in.notes = append(append(in.notes, r.Notes()...), r.DamageNotes()...)
+			for _, s := range r.Systems() {
+				if !slices.Contains(*systems, s) {
+					*systems = append(*systems, s)
+				}
+			}
+		}()
 		for item, err := range r.Items() {
 			if err != nil {
 				err = explain(err)
