@@ -43,7 +43,7 @@ func (g *grouper[S]) site(snap *heap.Snapshot, n *heap.Node) *S {
 	if len(n.Stack) == 0 {
 		frames = stackless(snap, n)
 	}
-	name := snap.Pool + "\x00" + chainKey(frames)
+	name := siteKey(snap.Pool, frames)
 	s, ok := g.byKey[name]
 	if !ok {
 		s = g.create(snap.Pool, frames, n.Stack)
@@ -56,6 +56,31 @@ func (g *grouper[S]) site(snap *heap.Snapshot, n *heap.Node) *S {
 	g.byRaw[string(k)] = s
 	return s
 }
+
+// A Finder finds the call site of a node: nodes with one chain of functions and
+// lines are of one site, and those without a call stack that have owner and
+// size in common. It must not be used from several goroutines at a time.
+type Finder struct{ sites *grouper[Site] }
+
+// NewFinder returns a finder of the sites of g, whose stacks sym resolves as it
+// did for g. Without g, or for nodes that g knows nothing of, it makes sites of
+// which nothing but Pool, Frames and Stack is known.
+func NewFinder(g *Growth, sym heap.Symbolizer) *Finder {
+	sites := newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *Site {
+		return &Site{Pool: pool, Frames: frames, Stack: stack}
+	})
+	if g != nil {
+		for i := range g.Sites {
+			s := &g.Sites[i]
+			sites.byKey[siteKey(s.Pool, s.Frames)] = s
+		}
+	}
+	return &Finder{sites}
+}
+
+// Site returns the call site of a node of the snapshot: the same one for all
+// its nodes, in g where g has it.
+func (f *Finder) Site(snap *heap.Snapshot, n *heap.Node) *Site { return f.sites.site(snap, n) }
 
 func appendNumber(b []byte, v uint64) []byte {
 	return append(b, byte(v>>56), byte(v>>48), byte(v>>40), byte(v>>32), byte(v>>24), byte(v>>16), byte(v>>8), byte(v))
@@ -91,6 +116,9 @@ func Resolve(sym heap.Symbolizer, stack heap.Stack) []heap.Frame {
 	}
 	return frames
 }
+
+// siteKey is equal for what is one call site.
+func siteKey(pool string, frames []heap.Frame) string { return pool + "\x00" + chainKey(frames) }
 
 // chainKey is equal for chains that are one call site, and orders sites by
 // name.

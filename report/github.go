@@ -49,7 +49,7 @@ func GitHub(w io.Writer, d *Document, o Options) error {
 	notes := d.Notes
 	if d.Growth != nil {
 		fmt.Fprintf(b, "::notice title=heapwright::%s\n", escapeData(verdicts(newView(d.Growth))))
-		notes = append(GrowthNotes(d.Growth), notes...)
+		notes = append(growthNotes(d.Growth), notes...)
 	}
 	if len(d.Findings) > 0 || d.Growth == nil {
 		fmt.Fprintf(b, "::notice title=heapwright::%s\n", escapeData(findingsSummary(d.Findings)))

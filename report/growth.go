@@ -36,9 +36,9 @@ func isPartial(l []leak.Info) bool {
 	return slices.ContainsFunc(l, func(in leak.Info) bool { return in.Partial != "" })
 }
 
-// GrowthNotes says what limits the answer that g gives: too few listings,
+// growthNotes says what limits the answer that g gives: too few listings,
 // partial ones, and which were compared where that is not the first and last.
-func GrowthNotes(g *leak.Growth) []string { return append(partialGrowth(g), tooFew(g)...) }
+func growthNotes(g *leak.Growth) []string { return append(partialGrowth(g), tooFew(g)...) }
 
 // partialGrowth says which listings are partial, and which were compared where
 // that is not the first and last.

@@ -86,7 +86,7 @@ func JSON(w io.Writer, d *Document, o Options) error {
 	notes := slices.Concat(d.Warnings, d.Notes)
 	out.raw("{")
 	if d.Growth != nil {
-		notes = slices.Concat(GrowthNotes(d.Growth), notes)
+		notes = slices.Concat(growthNotes(d.Growth), notes)
 		out.growth(d.Growth, o)
 		out.raw(",\n")
 	}

@@ -36,7 +36,7 @@ func JUnit(w io.Writer, d *Document, o Options) error {
 		for i := range v.Sites {
 			x.site(v, &v.Sites[i], i+1)
 		}
-		x.output(slices.Concat([]string{verdicts(v)}, d.warnings(), GrowthNotes(d.Growth), d.Notes))
+		x.output(slices.Concat([]string{verdicts(v)}, d.warnings(), growthNotes(d.Growth), d.Notes))
 		x.close("testsuite")
 	}
 	if len(d.Findings) > 0 || d.Growth == nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/google/pprof/profile"
 
@@ -44,8 +43,9 @@ type profiler struct {
 	profile.Profile
 	mappings  []heap.Mapping // ascending
 	functions map[funcKey]*profile.Function
-	locations map[string]*profile.Location
+	locations map[heap.Frame]*profile.Location // by the innermost frame
 	samples   map[sampleKey]*profile.Sample
+	judged    bool // the verdicts mean something
 	unsized   bool // there are nodes of unknown size
 	sized     bool // there are nodes of known size
 }
@@ -53,15 +53,18 @@ type profiler struct {
 type funcKey struct{ name, file string }
 
 type sampleKey struct {
-	chain, pool, task, verdict string
-	size                       uint64
+	site  *leak.Site
+	stack string // of the nodes; a site can have several
+	task  string
+	size  uint64
 }
 
 func newProfiler(d *Document) *profiler {
 	p := &profiler{
+		judged:    judges(d.Growth),
 		mappings:  slices.Clone(d.Mappings),
 		functions: map[funcKey]*profile.Function{},
-		locations: map[string]*profile.Location{},
+		locations: map[heap.Frame]*profile.Location{},
 		samples:   map[sampleKey]*profile.Sample{},
 	}
 	p.SampleType = []*profile.ValueType{{Type: "inuse_objects", Unit: "count"}, {Type: "inuse_space", Unit: "bytes"}}
@@ -74,17 +77,13 @@ func newProfiler(d *Document) *profiler {
 	for i, m := range p.mappings {
 		p.Mapping = append(p.Mapping, &profile.Mapping{
 			ID: uint64(i + 1), Start: uint64(m.Start), Limit: uint64(m.Limit), Offset: m.Offset,
-			File: text8(m.File), BuildID: text8(m.BuildID),
+			File: plain.Clean(m.File), BuildID: plain.Clean(m.BuildID),
 			// All that can be known is in the profile.
 			HasFunctions: true, HasFilenames: true, HasLineNumbers: true, HasInlineFrames: true,
 		})
 	}
 	return p
 }
-
-// text8 makes valid UTF-8 without control characters, as protocol buffers and
-// terminals want it.
-func text8(s string) string { return plain.Clean(s) }
 
 // sites makes samples of counts: nodes of a site are of its mean size.
 func (p *profiler) sites(g *leak.Growth) {
@@ -95,10 +94,7 @@ func (p *profiler) sites(g *leak.Growth) {
 		if last.Nodes == 0 {
 			continue
 		}
-		key := sampleKey{pool: s.Pool}
-		if judges(g) {
-			key.verdict = string(s.Verdict)
-		}
+		key := sampleKey{site: s}
 		var bytes uint64
 		if s.Sized {
 			bytes = last.Bytes
@@ -116,19 +112,9 @@ func judges(g *leak.Growth) bool { return g != nil && len(g.Listings) > 1 }
 
 // nodes makes samples of nodes.
 func (p *profiler) nodes(d *Document) {
-	verdicts := map[string]leak.Verdict{}
-	if judges(d.Growth) {
-		for i := range d.Growth.Sites {
-			s := &d.Growth.Sites[i]
-			verdicts[siteKey(s.Pool, s.Frames)] = s.Verdict
-		}
-	}
-	type resolved struct {
-		frames  []heap.Frame
-		verdict leak.Verdict
-	}
+	sites := leak.NewFinder(d.Growth, d.Symbols)
+	stacks := map[string][]heap.Frame{}
 	for _, snap := range d.Listing {
-		stacks := map[string]resolved{}
 		if !snap.Time.IsZero() {
 			p.TimeNanos = max(p.TimeNanos, snap.Time.UnixNano())
 		}
@@ -137,47 +123,36 @@ func (p *profiler) nodes(d *Document) {
 			if n.State != heap.Used {
 				continue
 			}
-			raw := n.Stack.Key()
-			r, ok := stacks[raw]
-			if !ok {
-				r.frames = leak.Resolve(d.Symbols, n.Stack)
-				r.verdict = verdicts[siteKey(snap.Pool, r.frames)]
-				stacks[raw] = r
+			site := sites.Site(snap, n)
+			key := sampleKey{site, n.Stack.Key(), snap.OwnerName(n.Owner), leak.Bytes(n)}
+			// The addresses may be others than those of the site's frames.
+			frames, ok := stacks[key.stack]
+			if len(n.Stack) == 0 {
+				frames = site.Frames
+			} else if !ok {
+				frames = leak.Resolve(d.Symbols, n.Stack)
+				stacks[key.stack] = frames
 			}
-			size := leak.Bytes(n)
-			p.unsized = p.unsized || size == 0
-			p.sized = p.sized || size > 0
-			p.add(sampleKey{raw, snap.Pool, snap.OwnerName(n.Owner), string(r.verdict), size}, r.frames, 1, size)
+			p.unsized = p.unsized || key.size == 0
+			p.sized = p.sized || key.size > 0
+			p.add(key, frames, 1, key.size)
 		}
 	}
-}
-
-// siteKey is equal for chains that are one call site.
-func siteKey(pool string, frames []heap.Frame) string {
-	var b strings.Builder
-	b.WriteString(pool)
-	for _, f := range frames {
-		if f.Function == "" {
-			fmt.Fprintf(&b, "\x00%s", f.Addr)
-		} else {
-			fmt.Fprintf(&b, "\x00%s\x01%s\x01%d", f.Function, f.File, f.Line)
-		}
-	}
-	return b.String()
 }
 
 // add counts nodes in a sample.
 func (p *profiler) add(key sampleKey, frames []heap.Frame, nodes int, bytes uint64) {
-	if key.chain == "" {
-		key.chain = siteKey("", frames)
-	}
 	s, ok := p.samples[key]
 	if !ok {
 		s = &profile.Sample{Value: []int64{0, 0}, Label: map[string][]string{}, NumLabel: map[string][]int64{}, NumUnit: map[string][]string{}}
 		s.Location = p.stack(frames)
-		for name, value := range map[string]string{"pool": key.pool, "task": key.task, "verdict": key.verdict} {
+		labels := map[string]string{"pool": key.site.Pool, "task": key.task}
+		if p.judged {
+			labels["verdict"] = string(key.site.Verdict)
+		}
+		for name, value := range labels {
 			if value != "" {
-				s.Label[name] = []string{text8(value)}
+				s.Label[name] = []string{plain.Clean(value)}
 			}
 		}
 		if key.size > 0 {
@@ -210,8 +185,7 @@ func (p *profiler) stack(frames []heap.Frame) []*profile.Location {
 
 // location returns the location of one return address.
 func (p *profiler) location(frames []heap.Frame) *profile.Location {
-	key := frames[0].Addr.String() + siteKey("", frames)
-	if l, ok := p.locations[key]; ok {
+	if l, ok := p.locations[frames[0]]; ok {
 		return l
 	}
 	l := &profile.Location{ID: uint64(len(p.Location) + 1)}
@@ -222,7 +196,7 @@ func (p *profiler) location(frames []heap.Frame) *profile.Location {
 	for _, f := range frames {
 		l.Line = append(l.Line, profile.Line{Function: p.function(f), Line: int64(f.Line)})
 	}
-	p.locations[key] = l
+	p.locations[frames[0]] = l
 	p.Location = append(p.Location, l)
 	return l
 }
@@ -242,7 +216,7 @@ func (p *profiler) mapping(a heap.Addr) *profile.Mapping {
 // function returns the function of a frame; one without a name is named by its
 // address.
 func (p *profiler) function(f heap.Frame) *profile.Function {
-	key := funcKey{function(f), text8(f.File)}
+	key := funcKey{function(f), plain.Clean(f.File)}
 	fn, ok := p.functions[key]
 	if !ok {
 		fn = &profile.Function{ID: uint64(len(p.Function) + 1), Name: key.name, SystemName: key.name, Filename: key.file}
@@ -262,13 +236,13 @@ func (p *profiler) finish(d *Document) {
 		}
 		p.Comments = append(p.Comments, comment)
 	}
-	if judges(d.Growth) {
+	if p.judged {
 		p.Comments = append(p.Comments, verdicts(newView(d.Growth)))
-		for _, n := range GrowthNotes(d.Growth) {
-			p.Comments = append(p.Comments, text8(n))
+		for _, n := range growthNotes(d.Growth) {
+			p.Comments = append(p.Comments, plain.Clean(n))
 		}
 	}
 	for _, n := range slices.Concat(d.Warnings, d.Notes) {
-		p.Comments = append(p.Comments, text8(n))
+		p.Comments = append(p.Comments, plain.Clean(n))
 	}
 }

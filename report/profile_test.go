@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -105,7 +106,7 @@ func TestProfile(t *testing.T) {
 	}
 
 	top := pprof(t, "-top", "-nodecount=50", path)
-	for _, want := range []string{"File: app.elf", "Build ID: cafe01", "Type: inuse_space", "pkt_new", "log_dup", "evil?[31m?name", "0x30300", "(no call stack)"} {
+	for _, want := range []string{"File: app.elf", "Build ID: cafe01", "Type: inuse_space", "pkt_new", "log_dup", "evil?[31m?name", "0x30300", "[no stack: 64 to 127 bytes]"} {
 		if !strings.Contains(top, want) {
 			t.Errorf("no %q in\n%s", want, top)
 		}
@@ -138,6 +139,30 @@ func TestProfileAddresses(t *testing.T) {
 		if got := p.location([]heap.Frame{{Addr: lr, Function: "f"}}).Address; got != want {
 			t.Errorf("%s: %#x, want %#x", lr, got, want)
 		}
+	}
+}
+
+// Nodes without a call stack are of a site too, which has a name and a verdict.
+func TestProfileWithoutStacks(t *testing.T) {
+	sym := chains{&leak.Growth{}}
+	series := leak.NewSeries(sym, leak.Options{})
+	var last *heap.Snapshot
+	for listing := 1; listing <= 8; listing++ {
+		last = &heap.Snapshot{Pool: "small", Owners: map[heap.Owner]string{3: "net"}}
+		for i := range 4 * listing {
+			last.Nodes = append(last.Nodes, heap.Node{Addr: heap.Addr(0x1000 + 64*i), Size: 48, Owner: 3})
+		}
+		last.Nodes = append(last.Nodes, heap.Node{Addr: 0x100, Size: 500})
+		series.Add(leak.Listing{last})
+	}
+	p, _ := makeProfile(t, &Document{Growth: series.Growth(), Symbols: sym, Listing: leak.Listing{last}})
+	got := map[string]string{}
+	for _, s := range p.Sample {
+		got[s.Location[0].Line[0].Function.Name] = strings.Join(append(s.Label["verdict"], fmt.Sprint(s.Value)), " ")
+	}
+	want := map[string]string{"[no stack: net, 32 to 63 bytes]": "CONFIRMED [32 1536]", "[no stack: 256 to 511 bytes]": "STABLE [1 500]"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
 

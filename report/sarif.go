@@ -268,7 +268,7 @@ func sarifNotifications(d *Document) []sarifNotification {
 	all := []sarifNotification{}
 	if d.Growth != nil {
 		all = append(all, sarifNotification{"note", sarifMessage{verdicts(newView(d.Growth))}})
-		notes = slices.Concat(GrowthNotes(d.Growth), notes)
+		notes = slices.Concat(growthNotes(d.Growth), notes)
 	}
 	for _, s := range d.Warnings {
 		all = append(all, sarifNotification{"warning", sarifMessage{plain.Clean(s)}})

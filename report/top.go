@@ -16,7 +16,7 @@ import (
 // baseline or suppressions tolerate stands apart; what did not grow is counted.
 func (t *text) growth(g *leak.Growth) (notes []string) {
 	if g.Conclusive() {
-		notes = GrowthNotes(g)
+		notes = growthNotes(g)
 	} else {
 		for _, s := range tooFew(g) {
 			t.paragraph(plain.Clean(sentence(s)), 0)
