@@ -65,7 +65,8 @@ func (r *Reader) booting(texts uint64) {
 		r.boot++
 	}
 	r.bootTexts = texts
-	r.tasks, r.told = taskTable{}, poolTable{}
+	r.tasks.restart()
+	r.told.restart()
 }
 
 // emit queues what an observer found.

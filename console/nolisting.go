@@ -13,6 +13,7 @@ type NoListingError struct {
 	Name   string // of the log
 	Lines  int    // read
 	Kind   string // FileELF and so on if the log does not look like text; else empty
+	Noise  int    // percent of the log that are no text
 	Strays int    // rows of listings whose header the log lacks
 	// Findings counts what the device reported itself about a damaged heap,
 	// which Reader.Findings yields.
@@ -21,6 +22,9 @@ type NoListingError struct {
 
 // Error says what was looked for, in several lines where that was not found.
 func (e *NoListingError) Error() string {
+	if e.Kind == FileBinary {
+		return fmt.Sprintf("%s: no heap listing: this is %s: %d%% of it is no text", e.Name, e.Kind, e.Noise)
+	}
 	if e.Kind != "" {
 		return fmt.Sprintf("%s: no heap listing: this is %s, not the text a console prints", e.Name, e.Kind)
 	}
@@ -67,12 +71,12 @@ const (
 	FileELF    = "an ELF file"
 	FileGzip   = "a gzip file"
 	FileUTF16  = "UTF-16 text"
-	FileBinary = "a binary file"
+	FileBinary = "a binary file, or a console captured at the wrong baud rate"
 )
 
-// binaryKind says what a file that begins with head is, or returns "" if it
-// looks like text.
-func binaryKind(head []byte) string {
+// fileKind says what a file that begins with head is, or returns "" if nothing
+// tells.
+func fileKind(head []byte) string {
 	switch {
 	case bytes.HasPrefix(head, []byte("\x7fELF")):
 		return FileELF
@@ -81,14 +85,13 @@ func binaryKind(head []byte) string {
 	case bytes.HasPrefix(head, []byte("\xff\xfe")), bytes.HasPrefix(head, []byte("\xfe\xff")):
 		return FileUTF16
 	}
-	odd := 0
-	for _, c := range head {
-		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != 0x1b {
-			odd++
-		}
-	}
-	if odd*5 > len(head) {
-		return FileBinary
-	}
 	return ""
+}
+
+// kind says what the log is, or returns "" if it looks like text.
+func (r *Reader) kind() string {
+	if kind := fileKind(r.head); kind != "" || !r.noise.most() {
+		return kind
+	}
+	return FileBinary
 }

@@ -2,9 +2,11 @@ package console
 
 import (
 	"bytes"
+	"fmt"
 	"strconv"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // Totals that LiteOS 5.0 prints. Sources: OsMemInfoPrint and LOS_MemPoolList of
@@ -43,6 +45,12 @@ type told struct {
 
 // A poolTable reads and remembers totals.
 type poolTable struct {
+	left int // totals of pools beyond maxTold
+	poolState
+}
+
+// poolState is what ends when the device restarts.
+type poolState struct {
 	pools []told
 
 	infoLine int    // of the last head of pool information; 0: none
@@ -51,6 +59,9 @@ type poolTable struct {
 	freeLine int    // of that command; 0: none
 	head     int    // line of the last head "total used free"; 0: none
 }
+
+// restart forgets what ends with a boot.
+func (p *poolTable) restart() { p.poolState = poolState{} }
 
 // info begins pool information if the line is the head of it.
 func (p *poolTable) info(line []byte, number int) {
@@ -153,9 +164,19 @@ func (p *poolTable) put(t told) {
 			return
 		}
 	}
-	if len(p.pools) < maxTold {
-		p.pools = append(p.pools, t)
+	if len(p.pools) == maxTold {
+		p.left++
+		return
 	}
+	p.pools = append(p.pools, t)
+}
+
+// notes says what was left out.
+func (p *poolTable) notes(log string) []string {
+	if p.left == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: totals left out %s: only %d pools are remembered", log, plain.Plural(p.left, "time"), maxTold)}
 }
 
 // stats returns what was told last about the pool that holds the nodes, or

@@ -96,6 +96,7 @@ type Reader struct {
 	clock   clock
 	tasks   taskTable
 	told    poolTable
+	noise   noise
 	records records
 	shell   []byte // the prompt in front of the command memused seen last
 	echo    int    // the line of that command
@@ -140,7 +141,7 @@ type Stats struct {
 	Findings  int
 	Nodes     int // in all snapshots
 	Between   int // lines of other output in the middle of listings
-	Short     int // rows with stack levels missing
+	Short     int // rows left out since they lack stack levels
 	Strays    int // rows outside every listing
 	Restarts  int // of the device between listings
 	Boots     int // restarts in all: a snapshot's Boot from here on
@@ -154,9 +155,10 @@ func NewReader(r io.Reader, name string) *Reader {
 	reader.reports = newLiteosReports(name, reader.emit)
 	reader.reports.boot = &reader.boot
 	reader.records = records{
-		name: name, emit: reader.emitHere, deliver: reader.record, owners: reader.tasks.owners,
+		name: name, emit: reader.emitHere, deliver: reader.record, task: reader.tasks.name,
 		reboot: func() { reader.boot++ },
 	}
+	reader.records.searchBudget, reader.records.askBudget = searchBudget, askBudget
 	reader.observers = []observer{
 		&espidfReports{name: name, emit: reader.emit, boot: &reader.boot},
 		&rtthreadReports{name: name, emit: reader.emit, boot: &reader.boot},
@@ -180,7 +182,7 @@ func (r *Reader) step() {
 		r.end(err)
 	}
 	if r.lines.line == 1 {
-		if kind := binaryKind(r.head); kind == FileELF || kind == FileGzip {
+		if kind := fileKind(r.head); kind == FileELF || kind == FileGzip {
 			r.end(io.EOF)
 		}
 	}
@@ -195,8 +197,8 @@ func (r *Reader) Stats() Stats {
 }
 
 // Notes returns what a person should know about the log beyond what the
-// snapshots' Partial says: restarts between listings, rows with stack levels
-// missing, rows outside every listing. Each note is one line that begins with
+// snapshots' Partial says: restarts between listings, rows outside every
+// listing. Each note is one line that begins with
 // the log's name. They are complete when Snapshots has ended.
 func (r *Reader) Notes() []string {
 	notes := append([]string(nil), r.notes...)
@@ -214,6 +216,11 @@ func (r *Reader) Notes() []string {
 		notes = append(notes, fmt.Sprintf("%s:%d: %s outside every listing ignored: the start of a listing is missing", r.name, r.strayAt, plain.Plural(r.strays, "row")))
 	}
 	notes = append(notes, r.records.notes()...)
+	if !r.noise.most() || r.stats.Snapshots+r.stats.Findings > 0 { // else it is an error
+		notes = append(notes, r.noise.notes(r.name)...)
+	}
+	notes = append(notes, r.tasks.notes(r.name)...)
+	notes = append(notes, r.told.notes(r.name)...)
 	if r.lines.long > 0 {
 		notes = append(notes, fmt.Sprintf("%s: %s longer than %d bytes; only the beginning was looked at", r.name, plain.Plural(r.lines.long, "line"), maxLine))
 	}
@@ -240,9 +247,11 @@ func (r *Reader) line(line []byte, terminated bool) {
 		r.head = append(r.head, '\n')
 	}
 	line = r.clean(line)
+	r.noise.bytes += int64(len(line))
 	if r.open != nil && r.row(r.open, line, terminated) {
 		return
 	}
+	r.noise.see(line)
 	texts := lineTexts.find(line)
 	if boot := texts & bootBits; boot != 0 {
 		r.booting(boot)
@@ -326,7 +335,9 @@ func (r *Reader) inside(l *listing, line []byte, texts uint64, mine bool) bool {
 	case !mine && skipSpace(line, 0) == len(line):
 		l.ended = l.ended || l.d.end == nil
 	case !mine && !l.ended && l.d.fragment != nil && l.d.fragment(line):
-		l.unreadable++
+		if l.missing == 0 || bytes.IndexByte(line, ':') >= 0 {
+			l.unreadable++ // else it is the rest of the row before
+		}
 	default:
 		l.since++
 		if l.ended && l.since > maxAfterEnd {
@@ -432,9 +443,6 @@ func (r *Reader) close(cut string) {
 	source := fmt.Sprintf("%s:%d", r.name, l.line)
 	r.sameCommand(l)
 	s := l.finish(source, cut)
-	if l.short > 0 {
-		r.note("%s: %s of %s with stack levels missing: their call chains are shorter than they were", source, plain.Plural(l.short, "row"), s.Label)
-	}
 	r.rows = l.rows
 	r.stats.Between += l.between
 	r.stats.Short += l.short
@@ -463,6 +471,6 @@ func (r *Reader) end(err error) {
 	case failed:
 		r.err = fmt.Errorf("%s:%d: %w", r.name, r.lines.line, err)
 	case r.stats.Snapshots == 0:
-		r.none = &NoListingError{Name: r.name, Lines: r.lines.line, Kind: binaryKind(r.head), Strays: r.strays, Findings: r.stats.Findings}
+		r.none = &NoListingError{Name: r.name, Lines: r.lines.line, Kind: r.kind(), Noise: r.noise.percent(), Strays: r.strays, Findings: r.stats.Findings}
 	}
 }

@@ -2,12 +2,8 @@ package console
 
 import (
 	"bytes"
-	"fmt"
-	"slices"
-	"strings"
 
 	"github.com/heapwright/heapwright/heap"
-	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // The event stream of LiteOS with LOSCFG_MEM_RECORDINFO: every allocation and
@@ -44,8 +40,16 @@ const (
 	recordTick = 1 << 32
 	// snapshotEvents is the least number of events between two snapshots.
 	snapshotEvents = 256
-	// searchBudget bounds the work of explaining invalid frees in one log.
+	// searchBudget bounds the work of explaining invalid frees in one log, in
+	// nodes looked at.
 	searchBudget = 64 << 20
+	// A log that asks for its whole live set in every other line shall not get
+	// it: marks, commands and EveryTicks get snapshots as long as all together
+	// hold at most so many nodes, and so many more per event.
+	askBudget   = 32 << 20
+	askPerEvent = 32
+	// maxStale is how many lines may stand between the halves of a piece.
+	maxStale = 3
 
 	freeAction    = 0
 	invalidAction = 1
@@ -65,6 +69,7 @@ type recordEvent struct {
 	gap    bool // events are missing in front of it
 	tick   uint64
 	line   int
+	unseen int // as in recordState, when it was printed
 }
 
 // A recordNode is a live node.
@@ -76,13 +81,17 @@ type recordNode struct {
 	epoch  int // of the recording
 	tick   uint64
 	serial uint64
+	unseen int // of its allocation
 }
 
-// A recordSlot is what is known about the address with its number.
-type recordSlot struct {
-	live  int32 // position in records.live, from 1
-	freed bool  // after an allocation
-	lr    uint16
+// A recordAddr is what is known about the address with its number.
+type recordAddr struct {
+	addr   uint64
+	known  bool  // addr is
+	freed  bool  // after an allocation
+	live   int32 // position in records.live, from 1
+	lr     uint16
+	unseen int // of the free
 }
 
 // records rebuilds the live set from an event stream.
@@ -90,13 +99,20 @@ type records struct {
 	name    string
 	emit    func(*heap.Finding)
 	deliver func(*heap.Snapshot)
-	owners  func() map[heap.Owner]string
-	reboot  func() // the device has restarted without saying so
+	task    func(heap.Owner) string // its name; empty: unknown
+	reboot  func()                  // the device has restarted without saying so
 
 	every uint64 // ticks between snapshots; 0: by events
 	carry []byte // of a piece that goes on in the next line
 	stale int    // lines since
 	count int    // snapshots delivered
+
+	searchBudget, askBudget int
+
+	addrs  bootTable[recordAddr]
+	sizes  bootTable[int64]
+	chains chainTable
+	sorted []nodeOrder // of a snapshot, for the next to use
 
 	recordState
 	total recordTotals
@@ -104,16 +120,12 @@ type records struct {
 
 // recordState is what ends when the device restarts.
 type recordState struct {
-	addrs  []uint64 // by number; noAddr: not seen
-	sizes  []int64  // by number; -1: not seen
-	chains chainTable
-	next   [3]int // number expected next in each table
+	next [3]int // number expected next in each table
 
-	order actionOrder
-	held  recordEvent // waits for its action, if holds
-	holds bool
+	actions actionOrder
+	held    recordEvent // waits for its action, if holds
+	holds   bool
 
-	slots  []recordSlot
 	live   []recordNode
 	begun  bool
 	off    bool // between memshowdisable and memshowenable
@@ -129,6 +141,10 @@ type recordState struct {
 	lost     int // events
 	overruns int
 	nameless int // events without an address: the device's table was full
+	// unseen counts the events that the log or the recording lacks so far, as
+	// far as they can be counted: where it has grown, something may have
+	// happened that nobody saw.
+	unseen int
 }
 
 // recordTotals is what Notes says about all recordings of a log.
@@ -147,6 +163,8 @@ type recordTotals struct {
 	back     int    // times that the clock went back
 	midway   int    // recordings whose beginning the log lacks
 	searched int    // nodes looked at to explain invalid frees
+	walked   int    // nodes gone through to make snapshots
+	refused  int    // times that somebody asked too often
 }
 
 // line reads the pieces in a line. It reports whether there were any.
@@ -162,10 +180,13 @@ func (r *records) line(line []byte, number int) bool {
 			r.piece(p, number)
 			mine = true
 		case pieceShort:
-			r.carry = append(r.carry[:0], joined...)
-			return true
+			if joined = trimEnd(joined); len(joined) > len(r.carry) {
+				r.carry, r.stale = joined, 0
+				return true
+			}
+			fallthrough
 		default:
-			if r.stale++; r.stale > 3 {
+			if r.stale++; r.stale > maxStale {
 				r.carry = r.carry[:0]
 			}
 		}
@@ -184,7 +205,7 @@ func (r *records) line(line []byte, number int) bool {
 			line = line[n:]
 			continue
 		case pieceShort:
-			r.carry, r.stale = append(r.carry[:0], bytes.TrimRight(line, " \t\r\x00")...), 0
+			r.carry, r.stale = append(r.carry[:0], trimEnd(line)...), 0
 			return true
 		}
 		line = line[1:]
@@ -192,40 +213,69 @@ func (r *records) line(line []byte, number int) bool {
 	if r.begun && bytes.Contains(line, []byte("Rec:error")) {
 		r.overruns++
 		r.total.overruns++
+		r.unseen++
 		mine = true
 	}
 	return mine
+}
+
+// trimEnd cuts off what isSpace accepts at the end of b.
+func trimEnd(b []byte) []byte {
+	for len(b) > 0 && isSpace(b[len(b)-1]) {
+		b = b[:len(b)-1]
+	}
+	return b
 }
 
 // command notes the commands that switch recording on and off.
 func (r *records) command(line []byte) {
 	switch {
 	case bytes.Contains(line, []byte("memshowdisable")):
-		r.finish()
+		r.settle()
+		r.mark()
 		r.off = true
 	case r.off && bytes.Contains(line, []byte("memshowenable")):
 		r.off = false
 		r.epoch++
+		r.unseen++
 	}
 }
 
 // mark delivers the live set at a moment somebody asked for.
 func (r *records) mark() {
-	if r.since > 0 {
+	if r.since > 0 && r.affordable() {
 		r.snapshot()
 	}
+}
+
+// affordable reports whether to deliver the live set only because somebody
+// asked for it. If not, it comes with the events, later.
+func (r *records) affordable() bool {
+	if r.total.walked+len(r.live) <= r.askBudget+askPerEvent*r.total.events {
+		return true
+	}
+	r.total.refused++
+	return false
 }
 
 // end ends the recordings of a log.
 func (r *records) end() {
 	r.chains.again()
-	r.cut = r.begun && len(r.carry) > len("~!") && r.stale == 0
+	r.cut = r.begun && len(r.carry) > len("~!")
 	r.finish()
 }
 
-// finish ends a recording.
+// finish ends the recordings of a boot.
 func (r *records) finish() {
-	for _, e := range r.order.settle() {
+	r.settle()
+	if r.since > 0 || r.cut {
+		r.snapshot()
+	}
+}
+
+// settle applies the events that were kept back.
+func (r *records) settle() {
+	for _, e := range r.actions.settle() {
 		r.settled(e)
 	}
 	if r.holds {
@@ -233,16 +283,16 @@ func (r *records) finish() {
 		r.release(-1)
 		r.total.guessed--
 	}
-	if r.since > 0 || r.cut {
-		r.snapshot()
-	}
 }
 
 // restart forgets what ends with a boot.
 func (r *records) restart() {
 	r.finish()
 	r.total.chains += r.chains.doubtful()
-	r.recordState = recordState{order: r.order.next()}
+	r.addrs.restart()
+	r.sizes.restart()
+	r.chains.restart()
+	r.recordState = recordState{actions: r.actions.next(), live: r.live[:0]}
 	r.carry = r.carry[:0]
 }
 
@@ -254,17 +304,12 @@ func (r *records) piece(p piece, number int) {
 			r.restart()
 			r.reboot()
 		}
-		r.number(0, p.id, r.addr(uint32(p.id)) == noAddr)
-		for len(r.addrs) <= p.id {
-			r.addrs = append(r.addrs, noAddr)
-		}
-		r.addrs[p.id] = p.value
+		a := r.addrs.at(p.id)
+		r.number(0, p.id, !a.known)
+		a.addr, a.known = p.value, true
 	case sizePiece:
-		r.number(1, p.id, r.size(uint16(p.id)) < 0)
-		for len(r.sizes) <= p.id {
-			r.sizes = append(r.sizes, -1)
-		}
-		r.sizes[p.id] = int64(p.value)
+		r.number(1, p.id, r.sizes.get(p.id) == nil)
+		*r.sizes.at(p.id) = int64(p.value)
 	case chainPiece:
 		r.number(2, p.id, !r.chains.has(p.id))
 		r.chains.put(p.id, p.text)
@@ -298,7 +343,12 @@ func (r *records) event(e recordEvent) {
 		e.gap = true
 		r.lost += missing
 		r.total.lost += missing
+		r.unseen += missing
 	}
+	if r.unnamed(e) {
+		r.unseen++
+	}
+	e.unseen = r.unseen
 	if r.begun {
 		if e.tick < r.tick {
 			if r.tick-e.tick > recordTick/2 {
@@ -312,13 +362,13 @@ func (r *records) event(e recordEvent) {
 	r.slot = e.slot + 1
 	r.tick = e.tick
 	r.total.events++
-	if r.order.decided {
+	if r.actions.decided {
 		r.settled(e)
 		return
 	}
-	r.order.weigh(e, r.sizes)
-	if r.order.decided {
-		for _, e := range r.order.settle() {
+	r.actions.weigh(e, &r.sizes)
+	if r.actions.decided {
+		for _, e := range r.actions.settle() {
 			r.settled(e)
 		}
 	}
@@ -326,7 +376,7 @@ func (r *records) event(e recordEvent) {
 
 // settled takes in an event when it is known which action belongs to which.
 func (r *records) settled(e recordEvent) {
-	if !r.order.shifted {
+	if !r.actions.shifted {
 		r.apply(e)
 		return
 	}
@@ -355,18 +405,28 @@ func (r *records) release(action int) {
 	switch {
 	case r.size(e.size) == 0:
 		e.action = invalidAction
-	case int(e.addr) < len(r.slots) && r.slots[e.addr].live > 0:
-		e.action = freeAction
 	default:
 		e.action = allocAction
+		if a := r.addrs.get(int(e.addr)); a != nil && a.live > 0 {
+			e.action = freeAction
+		}
 	}
 	r.apply(e)
+}
+
+// unnamed reports whether the device had no number for the address of e: its
+// table was full.
+func (r *records) unnamed(e recordEvent) bool {
+	return e.addr == 1<<18-1 && r.addr(e.addr) == noAddr
 }
 
 // apply changes the live set.
 func (r *records) apply(e recordEvent) {
 	if r.every > 0 && r.since > 0 && e.tick >= r.at+r.every {
-		r.snapshot()
+		if r.affordable() {
+			r.snapshot()
+		}
+		r.at = e.tick
 	}
 	r.serial++
 	r.since++
@@ -374,168 +434,63 @@ func (r *records) apply(e recordEvent) {
 		r.at = e.tick
 	}
 	r.last = e.tick
-	if e.addr == 1<<18-1 && (len(r.addrs) <= int(e.addr) || r.addrs[e.addr] == noAddr) {
+	if r.unnamed(e) {
 		r.nameless++
 		return
 	}
-	for len(r.slots) <= int(e.addr) {
-		r.slots = append(r.slots, recordSlot{})
-	}
-	slot := &r.slots[e.addr]
+	a := r.addrs.at(int(e.addr))
 	switch e.action {
 	case allocAction:
-		if r.addr(e.addr) == 0 {
+		if a.known && a.addr == 0 {
 			r.total.failed++
 			break
 		}
-		if slot.live > 0 {
+		if a.live > 0 {
 			r.total.twice++ // resized in place, or its free is missing
-			r.remove(slot)
+			r.remove(a)
 		}
-		r.live = append(r.live, recordNode{e.addr, e.size, e.lr, e.task, r.epoch, e.tick, r.serial})
-		slot.live, slot.freed = int32(len(r.live)), false
+		r.live = append(r.live, recordNode{e.addr, e.size, e.lr, e.task, r.epoch, e.tick, r.serial, e.unseen})
+		a.live, a.freed = int32(len(r.live)), false
 	case freeAction:
 		switch {
-		case slot.live > 0:
-			r.remove(slot)
-			slot.freed, slot.lr = true, e.lr
-		case slot.freed:
+		case a.live > 0:
+			r.remove(a)
+			a.freed, a.lr, a.unseen = true, e.lr, e.unseen
+		case a.freed:
 			r.total.twice++
 		default:
 			r.total.unknown++
 		}
 	case invalidAction:
-		r.invalid(e, slot)
+		r.invalid(e, a)
 	}
-	if r.every == 0 && r.since >= max(snapshotEvents, len(r.live)) {
+	if (r.every == 0 || r.total.refused > 0) && r.since >= max(snapshotEvents, len(r.live)) {
 		r.snapshot()
 	}
 }
 
-// remove takes a node out of the live set.
-func (r *records) remove(slot *recordSlot) {
+// remove takes the node at a out of the live set.
+func (r *records) remove(a *recordAddr) {
 	last := len(r.live) - 1
 	moved := r.live[last]
-	r.live[slot.live-1] = moved
-	r.slots[moved.addr].live = slot.live
+	r.live[a.live-1] = moved
+	r.addrs.get(int(moved.addr)).live = a.live
 	r.live = r.live[:last]
-	slot.live = 0
+	a.live = 0
 }
 
+// addr returns the address with a number, noAddr if the log lacks it.
 func (r *records) addr(number uint32) uint64 {
-	if int(number) < len(r.addrs) {
-		return r.addrs[number]
+	if a := r.addrs.get(int(number)); a != nil && a.known {
+		return a.addr
 	}
 	return noAddr
 }
 
+// size returns the size with a number, -1 if the log lacks it.
 func (r *records) size(number uint16) int64 {
-	if int(number) < len(r.sizes) {
-		return r.sizes[number]
+	if size := r.sizes.get(int(number)); size != nil {
+		return *size
 	}
 	return -1
-}
-
-// node returns a live node in the words of package heap.
-func (r *records) node(n recordNode) heap.Node {
-	addr := heap.Addr(r.addr(n.addr))
-	return heap.Node{
-		Addr: addr, Payload: addr, Size: uint64(max(0, r.size(n.size))), Owner: n.task,
-		Birth: n.tick, Serial: n.serial, Stack: r.chains.stack(int(n.lr)),
-	}
-}
-
-// snapshot delivers the live set.
-func (r *records) snapshot() {
-	r.since = 0
-	r.chains.split()
-	s := &heap.Snapshot{Tick: r.last, Nodes: make([]heap.Node, 0, len(r.live))}
-	nameless, old, sizeless, rootless := 0, 0, 0, 0
-	for _, n := range r.live {
-		switch a := r.addr(n.addr); {
-		case a == noAddr:
-			nameless++
-			continue
-		case a == 0:
-			continue // an allocation that failed; its address came later
-		}
-		if n.epoch < r.epoch {
-			old++
-		}
-		if r.size(n.size) < 0 {
-			sizeless++
-		}
-		if !r.chains.has(int(n.lr)) {
-			rootless++
-		}
-		s.Nodes = append(s.Nodes, r.node(n))
-	}
-	slices.SortFunc(s.Nodes, func(a, b heap.Node) int {
-		if a.Addr != b.Addr {
-			return compare(a.Addr, b.Addr)
-		}
-		return compare(b.Serial, a.Serial)
-	})
-	s.Nodes = slices.CompactFunc(s.Nodes, func(a, b heap.Node) bool { return a.Addr == b.Addr })
-	r.total.sizeless = max(r.total.sizeless, sizeless)
-	r.total.rootless = max(r.total.rootless, rootless)
-	var partial []string
-	if r.lost > 0 {
-		partial = append(partial, plain.Plural(r.lost, "event")+" of the record missing so far")
-	}
-	if r.overruns > 0 {
-		partial = append(partial, "the device could not print all events in time")
-	}
-	if r.nameless > 0 {
-		partial = append(partial, plain.Plural(r.nameless, "event")+" ignored: the device's table of addresses was full")
-	}
-	if nameless > 0 {
-		partial = append(partial, plain.Plural(nameless, "node")+" left out: the log lacks their addresses")
-	}
-	if old > 0 {
-		partial = append(partial, fmt.Sprintf("%s from before recording was switched off may have been freed meanwhile", plain.Plural(old, "node")))
-	}
-	if r.cut {
-		partial = append(partial, "cut in the middle of an event or a table entry")
-	}
-	s.Partial = strings.Join(partial, "; ")
-	r.count++
-	s.Label = fmt.Sprintf("record %d", r.count)
-	r.deliver(s)
-}
-
-func compare[T ~uint64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// notes says what a person should know about the recordings.
-func (r *records) notes() []string {
-	t := &r.total
-	var notes []string
-	note := func(n int, one, rest string) {
-		if n > 0 {
-			notes = append(notes, fmt.Sprintf("%s: event stream: %s%s", r.name, plain.Plural(n, one), rest))
-		}
-	}
-	note(t.midway, "recording", " whose beginning the log lacks: what was allocated before is not in the live set")
-	note(t.lost, "event", " missing")
-	note(t.overruns, "time", " the device could not print all events in time")
-	for i, table := range []string{"address", "size", "call stack"} {
-		note(t.missing[i], "line", " of the "+table+" table missing")
-	}
-	note(t.sizeless, "live node", " without a size: the log lacks it")
-	note(t.rootless, "live node", " without a call stack: the log lacks it")
-	note(t.unknown, "free", " of nodes whose allocation was not recorded")
-	note(t.twice, "event", " contradicting the live set: nodes resized in place, or lost events")
-	note(t.back, "time", " the clock went back: garbled digits, or a restart that the log does not show")
-	note(t.failed, "allocation", " failed")
-	note(t.guessed, "event", " whose action had to be concluded from the live set")
-	note(r.chains.doubtful()+t.chains, "call stack", " printed without separators that can be read in several ways, left out")
-	return notes
 }

@@ -16,13 +16,21 @@ import (
 // far when LRs already read elsewhere and the alignment of all of them count
 // too. A stack that stays doubtful is left out rather than guessed.
 type chainTable struct {
-	chains []chain
-	known  map[heap.Addr]bool
-	low    uint64 // bits among the lowest two that known LRs differ in, or that are set in them
-	odd    bool   // all known LRs are odd: Thumb code
-	fresh  []int  // numbers of chains not tried yet
-	w      int    // digits of most LRs
-	tried  int    // LRs known when all doubtful chains were tried last
+	chains bootTable[chain]
+	tries  int // readings of one chain so far, over all boots
+
+	chainState
+}
+
+// chainState is what ends when the device restarts.
+type chainState struct {
+	ids   []int // of the chains, in the order in which they were defined
+	known map[heap.Addr]bool
+	low   uint64 // bits among the lowest two that known LRs differ in, or that are set in them
+	odd   bool   // all known LRs are odd: Thumb code
+	fresh []int  // numbers of chains not tried yet
+	w     int    // digits of most LRs
+	news  int    // chains defined since all doubtful ones were tried last
 }
 
 type chain struct {
@@ -39,25 +47,35 @@ const (
 	maxKnown = recordLevels << 12
 	// enoughLRs is how many LRs it takes to conclude an alignment.
 	enoughLRs = 8
+	// minNews is the least number of new chains that make it worth while to
+	// try all doubtful ones again, manyNews the share of them, as a divisor.
+	minNews, manyNews = 8, 8
 )
+
+// restart forgets the stacks.
+func (t *chainTable) restart() {
+	t.chains.restart()
+	t.chainState = chainState{ids: t.ids[:0], fresh: t.fresh[:0]}
+}
 
 // put defines the stack with the number id.
 func (t *chainTable) put(id int, text []byte) {
-	for len(t.chains) <= id {
-		t.chains = append(t.chains, chain{})
+	if t.chains.get(id) == nil {
+		t.ids = append(t.ids, id)
 	}
-	t.chains[id] = chain{text: string(text)}
+	*t.chains.at(id) = chain{text: string(text)}
+	t.news++
 	if t.fresh = append(t.fresh, id); len(t.fresh) > maxKnown {
 		t.split()
 	}
 }
 
-func (t *chainTable) has(id int) bool { return id < len(t.chains) && t.chains[id].text != "" }
+func (t *chainTable) has(id int) bool { return t.chains.get(id) != nil }
 
 // stack returns the stack with the number id, empty if it is not known.
 func (t *chainTable) stack(id int) heap.Stack {
-	if id < len(t.chains) && t.chains[id].sure {
-		return t.chains[id].stack
+	if c := t.chains.get(id); c != nil && c.sure {
+		return c.stack
 	}
 	return heap.Stack{}
 }
@@ -65,8 +83,8 @@ func (t *chainTable) stack(id int) heap.Stack {
 // doubtful counts the stacks that could not be split.
 func (t *chainTable) doubtful() int {
 	n := 0
-	for _, c := range t.chains {
-		if c.text != "" && !c.sure {
+	for _, id := range t.ids {
+		if !t.chains.get(id).sure {
 			n++
 		}
 	}
@@ -74,12 +92,12 @@ func (t *chainTable) doubtful() int {
 }
 
 // split reads the stacks that were not tried yet. Doubtful ones are tried again
-// when much more is known than the last time.
+// when there are so many new ones that this costs each of them a few tries.
 func (t *chainTable) split() {
 	if len(t.fresh) == 0 {
 		return
 	}
-	if t.w == 0 || len(t.known) >= t.tried+t.tried/8 {
+	if t.w == 0 || t.news >= max(minNews, len(t.ids)/manyNews) {
 		t.again()
 		return
 	}
@@ -95,19 +113,20 @@ func (t *chainTable) split() {
 func (t *chainTable) again() {
 	t.w = t.digits()
 	for pass := range 3 {
-		for id := range t.chains {
+		for _, id := range t.ids {
 			t.try(id, pass > 0)
 		}
 	}
-	t.tried = len(t.known)
+	t.news = 0
 	t.fresh = t.fresh[:0]
 }
 
 func (t *chainTable) try(id int, more bool) {
-	c := &t.chains[id]
-	if c.text == "" || c.sure {
+	c := t.chains.get(id)
+	if c.sure {
 		return
 	}
+	t.tries++
 	if stack, ok := t.read(c.text, t.w, more); ok {
 		c.stack, c.sure = stack, true
 		t.learn(stack)
@@ -118,7 +137,8 @@ func (t *chainTable) try(id int, more bool) {
 // equal LRs, with which the device begins, is the best witness.
 func (t *chainTable) digits() int {
 	var count [17]int
-	for _, c := range t.chains {
+	for _, id := range t.ids {
+		c := t.chains.get(id)
 		n := len(c.text) / recordLevels
 		if len(c.text)%recordLevels != 0 || n == 0 || n > 16 {
 			continue
@@ -147,7 +167,8 @@ func (t *chainTable) read(text string, w int, more bool) (heap.Stack, bool) {
 	if more {
 		margin = 2
 	}
-	var best heap.Stack
+	var best [recordLevels]heap.Addr
+	levels := -1
 	lowest, second := 1<<20, 1<<20
 	t.readings(text, w, func(stack heap.Stack, cost int) {
 		if more {
@@ -156,12 +177,15 @@ func (t *chainTable) read(text string, w int, more bool) (heap.Stack, bool) {
 		switch {
 		case cost < lowest:
 			lowest, second = cost, lowest
-			best = slices.Clone(stack)
+			levels = copy(best[:], stack)
 		case cost < second:
 			second = cost
 		}
 	})
-	return best, best != nil && second-lowest >= margin
+	if levels < 0 || second-lowest < margin {
+		return nil, false
+	}
+	return slices.Clone(heap.Stack(best[:levels])), true
 }
 
 // readings calls yield with every reading of text and how far it deviates.
@@ -176,7 +200,9 @@ func (t *chainTable) readings(text string, w int, yield func(heap.Stack, int)) {
 		if level == recordLevels || rest == "" || rest[0] == '0' {
 			return
 		}
-		for n := max(1, w-widest); n <= min(len(rest), w+widest, 16); n++ {
+		// What is left has to fit the levels that are left.
+		least := len(rest) - (recordLevels-level-1)*min(w+widest, 16)
+		for n := max(1, w-widest, least); n <= min(len(rest), w+widest, 16); n++ {
 			v, err := strconv.ParseUint(rest[:n], 16, 64)
 			if err != nil {
 				return

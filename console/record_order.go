@@ -31,7 +31,7 @@ const (
 )
 
 // weigh takes in the next event.
-func (o *actionOrder) weigh(e recordEvent, sizes []int64) {
+func (o *actionOrder) weigh(e recordEvent, sizes *bootTable[int64]) {
 	if o.state[0] == nil {
 		o.state = [2]map[uint32]readAddr{{}, {}}
 		if e.slot == 0 && e.action == freeAction {
@@ -50,9 +50,9 @@ func (o *actionOrder) weigh(e recordEvent, sizes []int64) {
 
 // rate scores a reading by how well an action fits what it has concluded so
 // far.
-func (o *actionOrder) rate(reading int, e recordEvent, action uint8, sizes []int64) {
+func (o *actionOrder) rate(reading int, e recordEvent, action uint8, sizes *bootTable[int64]) {
 	score := &o.score[reading]
-	if int(e.size) < len(sizes) && sizes[e.size] >= 0 && (sizes[e.size] == 0) != (action == invalidAction) {
+	if size := sizes.get(int(e.size)); size != nil && (*size == 0) != (action == invalidAction) {
 		*score -= 4 // the size of an invalid free, and only of that, is 0
 	}
 	was, known := o.state[reading][e.addr]

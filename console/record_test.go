@@ -434,6 +434,99 @@ func TestRecordInvalidFree(t *testing.T) {
 	}
 }
 
+// Where events are missing, what a refused free means is less certain, and the
+// finding says so.
+func TestRecordInvalidFreeDoubts(t *testing.T) {
+	site := heap.Stack{0x11ea0, 0x21744, 0x113dc}
+	const vague = "the record lacks events that this depends on"
+	for _, c := range []struct {
+		name           string
+		pointer        uint64
+		kind           heap.Kind
+		gap            func(dev *recorder) // what the log lacks, between the free and the refused free
+		before         bool                // between the allocations and the free instead
+		cause, partial string
+	}{
+		{"freed, all seen", 0x60000, heap.DoubleFree, nil, false, "freed before, and not allocated again since", ""},
+		{
+			"freed, 7 lost", 0x60000, heap.DoubleFree, func(dev *recorder) { dev.slot += 7 }, false,
+			"freed before, and not allocated again since, unless its allocation is among the 7 events missing", "the record lacks 7 events that this depends on",
+		},
+		{"freed, 7 lost before", 0x60000, heap.DoubleFree, func(dev *recorder) { dev.slot += 7 }, true, "freed before, and not allocated again since", ""},
+		{
+			"freed, overrun", 0x60000, heap.DoubleFree, func(dev *recorder) { dev.WriteString("Rec:error:the printf speed is low,Rnd\n") }, false,
+			"freed before, and not allocated again since, unless its allocation is among the events missing", vague,
+		},
+		{
+			"freed, switched off", 0x60000, heap.DoubleFree, func(dev *recorder) { dev.WriteString("# memshowdisable\n# memshowenable\n") }, false,
+			"freed before, and not allocated again since, unless its allocation is among the events missing", vague,
+		},
+		{
+			"freed, the device's table full", 0x60000, heap.DoubleFree, func(dev *recorder) {
+				dev.WriteString(eventText(dev.slot, 1<<18-1, 0, allocAction, 1, 1, 0))
+				dev.slot++
+			}, false,
+			"freed before, and not allocated again since, unless its allocation is among the 1 event missing", "the record lacks 1 event that this depends on",
+		},
+		{
+			"live, 1 lost", 0x60040, heap.HeaderDamaged, func(dev *recorder) { dev.slot++ }, true,
+			"the node is live and the pointer is right, so its header was most likely overwritten, unless its free is among the 1 event missing",
+			"the record lacks 1 event that this depends on",
+		},
+		{
+			"inside, 2 lost", 0x60048, heap.InsideNode, func(dev *recorder) { dev.slot += 2 }, true,
+			"8 bytes into a live node, unless its free is among the 2 events missing", "the record lacks 2 events that this depends on",
+		},
+		{
+			"nowhere, 2 lost", 0x99990, heap.InsideFree, func(dev *recorder) { dev.slot += 2 }, true,
+			"no node that the record knows to be live contains it, unless an allocation there is among the 2 events missing",
+			"the record lacks 2 events that this depends on",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dev := newRecorder(false)
+			dev.task = 5
+			dev.alloc(0x60000, 24, site)
+			dev.alloc(0x60040, 24, site)
+			if c.before && c.gap != nil {
+				c.gap(dev)
+			}
+			dev.free(0x60000, site)
+			if !c.before && c.gap != nil {
+				c.gap(dev)
+			}
+			dev.event(invalidAction, c.pointer, 0, site)
+			all := findings(t, &dev.Buffer)
+			if len(all) != 1 {
+				t.Fatal(all)
+			}
+			if f := all[0]; f.Kind != c.kind || f.Cause != c.cause || f.Partial != c.partial {
+				t.Errorf("%v\ncause   %q\nwant    %q\npartial %q\nwant    %q", f.Kind, f.Cause, c.cause, f.Partial, c.partial)
+			}
+		})
+	}
+}
+
+// A finding names the owners that it is about, no others.
+func TestRecordInvalidFreeOwners(t *testing.T) {
+	dev := newRecorder(false)
+	dev.WriteString("Name TID Status\nnet_task 0x5 Ready\napp_task 0x6 Ready\nidle 0x7 Ready\n\n")
+	site := heap.Stack{0x11ea0, 0x21744, 0x113dc}
+	dev.task = 6
+	dev.alloc(0x60000, 24, site)
+	dev.task = 5
+	dev.event(invalidAction, 0x60000, 0, site)
+	dev.task = 8
+	dev.event(invalidAction, 0, 0, site)
+	all := findings(t, &dev.Buffer)
+	if len(all) != 2 || all[1].Owners != nil {
+		t.Fatal(all)
+	}
+	if d := cmp.Diff(map[heap.Owner]string{5: "net_task", 6: "app_task"}, all[0].Owners); d != "" {
+		t.Error(d)
+	}
+}
+
 // Three LRs run together: what can be read is read right, what cannot is left
 // out.
 func TestChains(t *testing.T) {
@@ -551,7 +644,7 @@ func TestRecordMemory(t *testing.T) {
 			t.Fatal(len(s.Nodes), err)
 		}
 	}
-	if a, z, l := len(r.records.addrs), len(r.records.sizes), len(r.records.chains.chains); a > 1<<18 || z > 1<<12 || l > 1<<12 || cap(r.records.carry) > maxLine+64 {
+	if a, z, l := len(r.records.addrs.entries), len(r.records.sizes.entries), len(r.records.chains.chains.entries); a > 1<<18 || z > 1<<12 || l > 1<<12 || cap(r.records.carry) > maxLine+64 {
 		t.Errorf("tables of %d, %d and %d", a, z, l)
 	}
 }

@@ -2,10 +2,12 @@ package console
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // The table that the LiteOS 5.0 shell prints for the command task. Columns
@@ -24,6 +26,11 @@ const (
 	maxTaskColumns = 64
 	// maxTaskGap is how many lines in a row can interrupt a table.
 	maxTaskGap = 4
+	// A table that changes all the time shall not cost a copy of all names for
+	// each listing: copies hold at most so many names together, and so many
+	// more per row.
+	nameBudget  = 1 << 20
+	namesPerRow = 16
 )
 
 // A Task is a task of the device as its task table showed it last.
@@ -35,17 +42,30 @@ type Task struct {
 
 // A taskTable reads task tables.
 type taskTable struct {
+	taskState
+	read   int      // rows so far
+	left   int      // rows beyond maxTasks
+	copied int      // names
+	stale  int      // times that the names were to be copied too often
+	words  [][]byte // of a line, for the next to use
+}
+
+// taskState is what ends when the device restarts.
+type taskState struct {
 	tasks map[heap.Owner]Task
 	// names is what snapshots are given; it is replaced, never written to.
-	names map[heap.Owner]string
+	names   map[heap.Owner]string
+	changed bool // since names was made
 
 	columns int // of the table being read, from Name on; 0: none
 	prefix  int // words of a logger in front of Name
 	id, mem int // columns counted from the last, which is 0; mem -1: none
 	gap     int // lines since the last row
 	rows    int
-	words   [][]byte // of a line, for the next to use
 }
+
+// restart forgets what ends with a boot.
+func (t *taskTable) restart() { t.taskState = taskState{} }
 
 // header begins a table if the line is the head of one.
 func (t *taskTable) header(line []byte) bool {
@@ -58,7 +78,10 @@ func (t *taskTable) header(line []byte) bool {
 		return false
 	}
 	last := len(words) - 1
-	*t = taskTable{tasks: t.tasks, names: t.names, words: t.words, columns: len(words) - name, prefix: name, id: last - id, mem: -1}
+	t.taskState = taskState{
+		tasks: t.tasks, names: t.names, changed: t.changed,
+		columns: len(words) - name, prefix: name, id: last - id, mem: -1,
+	}
 	if mem > name {
 		t.mem = last - mem
 	}
@@ -110,6 +133,7 @@ func (t *taskTable) row(line []byte) bool {
 }
 
 func (t *taskTable) put(id heap.Owner, name []byte, used uint64) {
+	t.read++
 	task, known := t.tasks[id]
 	switch {
 	case known && task.Name == string(name):
@@ -117,10 +141,11 @@ func (t *taskTable) put(id heap.Owner, name []byte, used uint64) {
 			return
 		}
 	case !known && len(t.tasks) >= maxTasks:
+		t.left++
 		return
 	default:
 		task.ID, task.Name = id, strings.ToValidUTF8(string(name), "?")
-		t.names = nil
+		t.changed = true
 	}
 	task.Used = used
 	if t.tasks == nil {
@@ -143,13 +168,35 @@ func fields(line []byte, words [][]byte) [][]byte {
 
 // owners returns the names of the tasks. The map must not be written to.
 func (t *taskTable) owners() map[heap.Owner]string {
-	if t.names == nil && len(t.tasks) > 0 {
-		t.names = make(map[heap.Owner]string, len(t.tasks))
-		for id, task := range t.tasks {
-			t.names[id] = task.Name
-		}
+	if !t.changed {
+		return t.names
+	}
+	if t.copied+len(t.tasks) > nameBudget+namesPerRow*t.read {
+		t.stale++
+		return t.names
+	}
+	t.changed = false
+	t.copied += len(t.tasks)
+	t.names = make(map[heap.Owner]string, len(t.tasks))
+	for id, task := range t.tasks {
+		t.names[id] = task.Name
 	}
 	return t.names
+}
+
+// name returns the name of a task, "" if it is not known.
+func (t *taskTable) name(id heap.Owner) string { return t.tasks[id].Name }
+
+// notes says what was left out.
+func (t *taskTable) notes(log string) []string {
+	var notes []string
+	if t.left > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %s of task tables left out: only %d tasks are remembered", log, plain.Plural(t.left, "row"), maxTasks))
+	}
+	if t.stale > 0 {
+		notes = append(notes, fmt.Sprintf("%s: task tables change too often: %s with old names of tasks", log, plain.Plural(t.stale, "snapshot")))
+	}
+	return notes
 }
 
 // Tasks returns the tasks of the device by ID, as the task tables read so far
