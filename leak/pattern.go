@@ -25,9 +25,11 @@ const maxPattern = 1024
 //	malloc <- * <- log_*   a lone * is any one function
 //
 // A glob has to fit the whole name, upper and lower case told apart; ? is any
-// one character, and nothing else is special. C++ names have their parameters,
-// as they are printed: "Buffer::grow(unsigned int)" or "Buffer::grow(*". A
-// function that the compiler cloned (grow.isra.0) goes by its own name, too.
+// one character, and nothing else is special. Parameters of C++ functions count
+// only where both the pattern and the name have them: "Buffer::grow" is any
+// Buffer::grow, and "Buffer::grow(unsigned int)" also one that is printed as
+// Buffer::grow, as names from ELF files are. A function that the compiler
+// cloned (grow.isra.0) goes by its own name, too.
 // A frame without a function goes by its address as it is printed, 0x2b94c.
 // Inlined frames are frames like others.
 type Pattern struct{ globs []string }
@@ -86,35 +88,6 @@ next:
 	return false
 }
 
-// names are what a frame goes by.
-type names struct {
-	name     string
-	original string // of a clone; else empty
-}
-
-func (n *names) match(glob string) bool {
-	return matchGlob(glob, n.name) || n.original != "" && matchGlob(glob, n.original)
-}
-
-func namesOf(frames []heap.Frame) []names {
-	chain := make([]names, len(frames))
-	for i := range frames {
-		chain[i] = frameNames(&frames[i])
-	}
-	return chain
-}
-
-func frameNames(f *heap.Frame) names {
-	if f.Function == "" {
-		return names{name: f.Addr.String()}
-	}
-	n := names{name: f.Function}
-	if original := uncloned(f.Function); len(original) != len(f.Function) {
-		n.original = original
-	}
-	return n
-}
-
 // matchGlob reports whether the glob fits the whole name. Only the last * is
 // ever tried again, further to the right: what an earlier one matched is as
 // far to the left as it can be, which leaves the most to those behind it. So
@@ -171,29 +144,4 @@ func seek(glob, name string, from int) int {
 		return -1
 	}
 	return from + i
-}
-
-// clones are what compilers put behind the name of a function of which they
-// make several, followed by a number or by nothing.
-var clones = []string{".constprop", ".isra", ".part", ".cold", ".lto_priv", ".llvm", ".localalias"}
-
-// uncloned returns the name of the function that name is a clone of, or name
-// itself: "grow" for "grow.isra.0.part.1".
-func uncloned(name string) string {
-	for {
-		rest := strings.TrimRight(name, "0123456789")
-		if len(rest) < len(name) {
-			rest = strings.TrimSuffix(rest, ".")
-		}
-		found := false
-		for _, c := range clones {
-			if s, ok := strings.CutSuffix(rest, c); ok && s != "" {
-				name, found = s, true
-				break
-			}
-		}
-		if !found {
-			return name
-		}
-	}
 }
