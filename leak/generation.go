@@ -40,6 +40,7 @@ type judgement struct {
 
 	age           int     // of maturity, in columns
 	mature, freed float64 // nodes that got older, and how many of those were freed
+	events        float64 // the births of those left, clumps counting as fewer
 	leaked        int     // nodes born since the first column and mature
 	leakedBytes   uint64
 	perInterval   float64 // leaked nodes
@@ -172,7 +173,10 @@ func (m *matrix) view(age int) *view {
 // says that it is not the first age tried.
 func (m *matrix) judge(age int, deeper bool) judgement {
 	v := m.view(age)
-	j := judgement{p: 1, verdict: Stable, age: age}
+	// Every site whose births alone do not settle it counts as a test, also if
+	// its births then turn out not to last: what they exclude depends on chance,
+	// too.
+	j := judgement{p: 1, verdict: Stable, age: age, tested: true}
 	for _, n := range v.mature {
 		j.mature += n
 	}
@@ -181,14 +185,12 @@ func (m *matrix) judge(age int, deeper bool) judgement {
 		j.reason = m.transient(age, v.total)
 		return j
 	}
-	// Births first: they say nothing about deaths, so the sites they exclude
-	// need not be counted as tests.
 	why, fading := v.course()
 	if why != "" {
 		j.reason = why
 		return j
 	}
-	j.tested = true
+	j.events = v.total / dispersion(v.stay[v.start:])
 	j.p = max(poissonTail(j.freed, v.expected), fading)
 	why = v.balanced(j.freed)
 	if why == "" && deeper {

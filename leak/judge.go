@@ -12,12 +12,17 @@ const falseShare = .05
 // falseChance is how probable chance may be for a suspect.
 const falseChance = .05
 
+// leastEvents is how many independent births of nodes that stay it takes to
+// confirm a leak: with fewer a single one more or less decides.
+const leastEvents = 6
+
 // judge fills in the verdicts of all sites, and what is compared. It returns
 // what they are made of.
 func (s *Series) judge(g *Growth) []judgement {
 	found := make([]judgement, len(s.sites.all))
-	var tests []float64
-	var tested []int
+	// What tells less has a family of its own, so that it does not make the
+	// others look better than they are.
+	var strong, weak family
 	dumps := s.dumps()
 	windows := make(map[string]Window, len(g.Pools))
 	for _, w := range g.Pools {
@@ -42,15 +47,17 @@ func (s *Series) judge(g *Growth) []judgement {
 		if j.candidate {
 			j.p = min(1, j.p*float64(max(1, runs)))
 		}
-		if j.tested {
-			tests, tested = append(tests, j.p), append(tested, i)
+		switch {
+		case j.weak:
+			weak.add(i, j.p)
+		case j.tested:
+			strong.add(i, j.p)
 		}
 		found[i] = j
 	}
 	proven := make([]bool, len(found))
-	for k, yes := range discoveries(tests, falseShare) {
-		proven[tested[k]] = yes
-	}
+	strong.prove(proven)
+	weak.prove(proven)
 	for i := range found {
 		found[i].conclude(&g.Sites[i], proven[i])
 		if w := windows[g.Sites[i].Pool]; w.Runs > 1 && found[i].from != 0 {
@@ -58,6 +65,22 @@ func (s *Series) judge(g *Growth) []judgement {
 		}
 	}
 	return found
+}
+
+// A family is tests of which a share of those that hold may be false.
+type family struct {
+	p     []float64
+	sites []int
+}
+
+func (f *family) add(site int, p float64) {
+	f.p, f.sites = append(f.p, p), append(f.sites, site)
+}
+
+func (f *family) prove(proven []bool) {
+	for k, yes := range discoveries(f.p, falseShare) {
+		proven[f.sites[k]] = yes
+	}
 }
 
 // span names listings as reports count them.
@@ -76,7 +99,7 @@ func (j *judgement) conclude(site *Site, proven bool) {
 	}
 	site.P = j.p
 	switch {
-	case proven && !j.weak:
+	case proven && !j.weak && j.events >= leastEvents:
 		site.Verdict = Confirmed
 	case j.p <= falseChance && (proven || !j.weak):
 		site.Verdict = Suspect
