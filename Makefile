@@ -19,14 +19,13 @@ test: lint unit race invariants portable fuzz
 lint:
 	@for m in $(MODULES); do (cd $$m && $(GO) vet ./...) || exit 1; done
 	$(GO) vet -tags invariants ./...
-	$(TOOL) staticcheck ./...
+	@for m in $(MODULES); do tools=$$PWD/tools/go.mod; (cd $$m && $(GO) tool -modfile=$$tools staticcheck ./...) || exit 1; done
 	@files=$$($(TOOL) gofumpt -l .); test -z "$$files" || { echo "gofumpt would change:"; echo "$$files"; exit 1; }
-	@$(GO) mod tidy -diff
-	@$(GO) mod verify >/dev/null
+	@for m in $(MODULES) tools; do (cd $$m && $(GO) mod tidy -diff && $(GO) mod verify >/dev/null) || exit 1; done
 
 unit:
 	$(GO) test ./...
-	cd bench && $(GO) test -run Test -bench . -benchtime 20x ./... >/dev/null
+	cd bench && { out=$$($(GO) test -run Test -bench . -benchtime 20x ./... 2>&1) || { echo "$$out"; exit 1; }; }
 
 race: ## without the long simulations, which unit runs
 	$(GO) test -race -short ./...
