@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
@@ -41,8 +42,18 @@ func alerts(d *Document) iter.Seq[alert] {
 	return func(yield func(alert) bool) {
 		if d.Growth != nil {
 			v := newView(d.Growth)
+			numbers := ordinals(v.Sites, func(s *leak.Site) string { return fingerprint("leak", s.Pool, s.Frames) })
 			for i := range v.Sites {
-				if s := &v.Sites[i]; leaks(s) && !yield(v.alert(s, i+1)) {
+				s := &v.Sites[i]
+				if !leaks(s) {
+					continue
+				}
+				a := v.alert(s, i+1)
+				a.failure = d.fails(s)
+				if n := numbers[s]; n > 1 {
+					a.fingerprint += "-" + strconv.Itoa(n)
+				}
+				if !yield(a) {
 					return
 				}
 			}
@@ -92,7 +103,7 @@ func (v *view) alert(s *leak.Site, rank int) alert {
 		}
 	}
 	return alert{
-		rule: siteRule(s.Verdict), failure: s.Verdict == leak.Confirmed, message: message, pool: s.Pool,
+		rule: siteRule(s.Verdict), message: message, pool: s.Pool,
 		frames: frames, whole: s.Frames, stacks: []namedStack{{"allocated in", s.Frames}}, source: source,
 		fingerprint: fingerprint("leak", s.Pool, s.Frames), rank: rank, site: s,
 	}

@@ -16,6 +16,7 @@
 //
 //	{
 //	  "listings": 7,                    number of listings
+//	  "sites_total": 26,                number of call sites; fewer may follow (--top)
 //	  "sites": [{
 //	    "rank": 1,                      from 1
 //	    "verdict": "CONFIRMED",         or SUSPECT, INCONCLUSIVE, STABLE; "": not judged
@@ -89,8 +90,9 @@
 //	{
 //	  "listings": [{
 //	    "label":"listing 7","source":"a.log:1678","pool":"","partial":"",
-//	    "nodes": [{"addr":"0x56bac","payload":"0x..","size":40,"total":80,"owner":3,"birth":9,"stack":[...]}]
-//	  }],                               unknown payload, size, total, owner, birth are absent
+//	    "nodes": [{"addr":"0x56bac","payload":"0x..","size":40,"total":80,"owner":3,"owner_name":"net",
+//	               "birth":9,"stack":[...]}]
+//	  }],                               what is unknown of payload, size, total, owner, birth is absent
 //	  "notes": []
 //	}
 package report

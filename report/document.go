@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"io"
 	"slices"
 
@@ -21,6 +22,12 @@ type Document struct {
 	// Warnings put the answer in doubt; Notes say what else the reader should
 	// know. Both are in words, of whoever read the sources.
 	Warnings, Notes []string
+
+	// FailOn is the least verdict that is a failure, where a format has any, as
+	// for leak.Growth.Gate; empty means leak.Confirmed.
+	FailOn leak.Verdict
+	// Baseline says that Growth was compared with a baseline.
+	Baseline bool
 
 	// Listing holds the nodes that Profile describes: of each pool the last
 	// complete snapshot. Without it a profile is made of Growth, in which
@@ -49,6 +56,15 @@ func Text(w io.Writer, d *Document, o Options) error {
 	t.remarks(d.Warnings, notes)
 	return t.Flush()
 }
+
+// fails reports whether a site's verdict is a failure.
+func (d *Document) fails(s *leak.Site) bool {
+	least := d.least()
+	return s.Verdict == leak.Confirmed && (least == leak.Confirmed || least == leak.Suspect) ||
+		s.Verdict == leak.Suspect && least == leak.Suspect
+}
+
+func (d *Document) least() leak.Verdict { return cmp.Or(d.FailOn, leak.Confirmed) }
 
 // A view finds quickly what a growth knows of each pool.
 type view struct {

@@ -12,17 +12,23 @@ type jsonNode struct {
 	Size      uint64      `json:"size,omitempty"`
 	Total     uint64      `json:"total,omitempty"`
 	State     string      `json:"state,omitempty"`
-	Owner     heap.Owner  `json:"owner,omitempty"`
+	Owner     *heap.Owner `json:"owner,omitempty"` // nil: unknown; 0 is a task of some systems
 	OwnerName string      `json:"owner_name,omitempty"`
 	Birth     uint64      `json:"birth,omitempty"`
 	Stack     []jsonFrame `json:"stack"`
 }
 
-func newJSONNode(n *heap.Node, sym heap.Symbolizer) jsonNode {
-	return jsonNode{
-		Addr: n.Addr, Payload: n.Payload, Size: n.Size, Total: n.Total, Owner: n.Owner, Birth: n.Birth,
+// newJSONNode returns a node; owners are the names of those that have one.
+func newJSONNode(n *heap.Node, owners map[heap.Owner]string, sym heap.Symbolizer) jsonNode {
+	j := jsonNode{
+		Addr: n.Addr, Payload: n.Payload, Size: n.Size, Total: n.Total, Birth: n.Birth,
 		Stack: jsonStack(leak.Resolve(sym, n.Stack)),
 	}
+	name, named := owners[n.Owner]
+	if named || n.Owner != 0 {
+		j.Owner, j.OwnerName = &n.Owner, name
+	}
+	return j
 }
 
 // jsonFinding is heap.Finding with its stacks resolved and what it says as a
@@ -43,8 +49,8 @@ func newJSONFinding(f *heap.Finding, sym heap.Symbolizer) jsonFinding {
 		if n == nil {
 			return nil
 		}
-		j := newJSONNode(n, sym)
-		j.State, j.OwnerName = n.State.String(), f.Owners[n.Owner]
+		j := newJSONNode(n, f.Owners, sym)
+		j.State = n.State.String()
 		return &j
 	}
 	return jsonFinding{

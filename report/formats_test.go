@@ -26,7 +26,7 @@ var allFormats = map[string]format{
 
 // everything is a document with sites and findings.
 func everything() *Document {
-	return &Document{Growth: judged(), Findings: []heap.Finding{overflow(), doubleFree()}, Symbols: sym, Notes: []string{"a note"}}
+	return &Document{Growth: judged(), Findings: []heap.Finding{overflow(), doubleFree()}, Symbols: sym, Baseline: true, Warnings: []string{"a warning"}, Notes: []string{"a note"}}
 }
 
 func TestFormats(t *testing.T) {
@@ -208,6 +208,9 @@ type junitCase struct {
 		Message string `xml:"message,attr"`
 		Text    string `xml:",chardata"`
 	} `xml:"failure"`
+	Error *struct {
+		Message string `xml:"message,attr"`
+	} `xml:"error"`
 	Skipped *struct {
 		Message string `xml:"message,attr"`
 	} `xml:"skipped"`
@@ -219,6 +222,7 @@ func checkJUnit(t *testing.T, text string) (cases []junitCase) {
 	type count struct {
 		Tests    int `xml:"tests,attr"`
 		Failures int `xml:"failures,attr"`
+		Errors   int `xml:"errors,attr"`
 		Skipped  int `xml:"skipped,attr"`
 	}
 	var doc struct {
@@ -241,6 +245,9 @@ func checkJUnit(t *testing.T, text string) (cases []junitCase) {
 			if c.Failure != nil {
 				n.Failures++
 			}
+			if c.Error != nil {
+				n.Errors++
+			}
 			if c.Skipped != nil {
 				n.Skipped++
 			}
@@ -255,6 +262,7 @@ func checkJUnit(t *testing.T, text string) (cases []junitCase) {
 		}
 		all.Tests += n.Tests
 		all.Failures += n.Failures
+		all.Errors += n.Errors
 		all.Skipped += n.Skipped
 		cases = append(cases, s.Cases...)
 	}
@@ -276,7 +284,7 @@ func TestToleratedIsNoFailure(t *testing.T) {
 		t.Error(failed)
 	}
 	github := write(t, func(w io.Writer) error { return GitHub(w, everything(), Options{}) })
-	if strings.Count(github, "::error") != 4 || strings.Count(github, "::warning") != 1 || !strings.Contains(github, "::error file=net/rx.c,line=140,title=heap leak confirmed::") {
+	if strings.Count(github, "::error") != 4 || strings.Count(github, "::warning") != 2 || !strings.Contains(github, "::warning title=heapwright::a warning\n") || !strings.Contains(github, "::error file=net/rx.c,line=140,title=heap leak confirmed::") {
 		t.Error(github)
 	}
 	sarif := write(t, func(w io.Writer) error { return SARIF(w, everything(), Options{}) })

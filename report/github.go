@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/internal/plain"
+	"github.com/heapwright/heapwright/leak"
 )
 
 // GitHub writes workflow commands that GitHub shows as annotations: an error
-// for each confirmed leak and each finding, a warning for each suspect and for what
-// puts the answer in doubt, and a notice for what limits it. What is tolerated is
+// for each leak that fails and each finding, a warning for each other leak and for
+// what puts the answer in doubt, and a notice for what limits it. What is tolerated is
 // only counted.
 func GitHub(w io.Writer, d *Document, o Options) error {
 	d = d.relative(o)
@@ -20,12 +21,17 @@ func GitHub(w io.Writer, d *Document, o Options) error {
 		if a.site != nil && known(a.site) {
 			continue
 		}
-		level, title := "warning", "heap leak suspected"
+		level, title := "warning", ""
+		if a.failure {
+			level = "error"
+		}
 		switch {
 		case a.site == nil:
-			level, title = "error", strings.Replace(a.rule, "/", ": ", 1)
-		case a.failure:
-			level, title = "error", "heap leak confirmed"
+			title = strings.Replace(a.rule, "/", ": ", 1)
+		case a.site.Verdict == leak.Confirmed:
+			title = "heap leak confirmed"
+		default:
+			title = "heap leak suspected"
 		}
 		properties := ""
 		if f, ok := a.place(); ok {

@@ -259,6 +259,18 @@ func TestNothing(t *testing.T) {
 	}
 }
 
+// Arrows and operators stay readable.
+func TestJSONIsNotForHTML(t *testing.T) {
+	g := judged()
+	g.Sites[0].Suppressed = "leak:a <- b && c"
+	for name, f := range map[string]format{"json": JSON, "sarif": SARIF} {
+		got := write(t, func(w io.Writer) error { return f(w, &Document{Growth: g}, Options{}) })
+		if !strings.Contains(got, "leak:a <- b && c") || strings.Contains(got, `\u003c`) {
+			t.Error(name)
+		}
+	}
+}
+
 func TestGrowthJSON(t *testing.T) {
 	d := &Document{Growth: judged(), Findings: []heap.Finding{doubleFree()}, Symbols: sym, Notes: []string{"mine"}}
 	text := write(t, func(w io.Writer) error { return JSON(w, d, Options{Top: -1}) })

@@ -152,7 +152,7 @@ func finite(f float64) float64 {
 // growth writes the fields of a growth, without a comma behind them.
 func (d *doc) growth(g *leak.Growth, o Options) {
 	v := newView(g)
-	d.raw("\"listings\":%d,\n\"sites\":[", len(g.Listings))
+	d.raw("\"listings\":%d,\n\"sites_total\":%d,\n\"sites\":[", len(g.Listings), len(g.Sites))
 	for i := range g.Sites[:o.shown(len(g.Sites), len(g.Sites))] {
 		s := &g.Sites[i]
 		d.separate(i)
@@ -331,7 +331,7 @@ func (n *NodesJSON) Listing(l leak.Listing) error {
 			}
 			n.d.separate(k)
 			k++
-			n.d.value(newJSONNode(node, n.sym))
+			n.d.value(newJSONNode(node, s.Owners, n.sym))
 		}
 		n.d.raw("]}")
 	}

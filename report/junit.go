@@ -2,7 +2,6 @@ package report
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -18,14 +17,14 @@ import (
 // which fails where a leak is confirmed that nobody tolerates, and a failed one
 // for each finding. Sites that are tolerated, and those of which nothing can be
 // told, are skipped with the reason; a suspect passes and says so in its output,
-// unless Options.FailOn makes it fail. One more test case is an error where the
+// unless Document.FailOn makes it fail. One more test case is an error where the
 // listings cannot tell whether something leaks, for many tools take skipped tests
 // for success. Test cases are named by their chain of functions, so that a test
 // keeps its name while lines and addresses move.
 func JUnit(w io.Writer, d *Document, o Options) error {
 	d = d.relative(o)
 	b := bufio.NewWriter(w)
-	x := &junit{Writer: b, names: map[string]int{}, failOn: cmp.Or(o.FailOn, leak.Confirmed)}
+	x := &junit{Writer: b, names: map[string]int{}, doc: d}
 	b.WriteString(xml.Header)
 	leaks, findings := x.tally(d.Growth), tally{tests: len(d.Findings), failures: len(d.Findings)}
 	x.open("testsuites", leaks.add(findings), "heapwright")
@@ -33,6 +32,7 @@ func JUnit(w io.Writer, d *Document, o Options) error {
 		x.open("testsuite", leaks, "heap leaks")
 		v := newView(d.Growth)
 		x.enough(v)
+		x.numbers = ordinals(v.Sites, func(s *leak.Site) string { return siteClass(s) + "\x00" + siteName(s) })
 		for i := range v.Sites {
 			x.site(v, &v.Sites[i], i+1)
 		}
@@ -72,7 +72,7 @@ func (x *junit) tally(g *leak.Growth) (t tally) {
 		switch s := &g.Sites[i]; {
 		case skipped(s) != "":
 			t.skipped++
-		case x.fails(s):
+		case x.doc.fails(s):
 			t.failures++
 		}
 	}
@@ -82,13 +82,8 @@ func (x *junit) tally(g *leak.Growth) (t tally) {
 // inconclusive reports whether nothing fails, but only because the listings
 // cannot tell what growth means.
 func (x *junit) inconclusive(g *leak.Growth) bool {
-	o := g.Gate(x.failOn)
+	o := g.Gate(x.doc.least())
 	return o.Inconclusive && len(o.Failing) == 0
-}
-
-// fails reports whether a site's verdict is a failure.
-func (x *junit) fails(s *leak.Site) bool {
-	return s.Verdict == leak.Confirmed || s.Verdict == leak.Suspect && x.failOn == leak.Suspect
 }
 
 // skipped says why a site is no test that passes or fails; "" if it is one.
@@ -107,8 +102,9 @@ func skipped(s *leak.Site) string {
 // junit writes elements. Errors are those of the writer, which keeps them.
 type junit struct {
 	*bufio.Writer
-	names  map[string]int // how often a test case's name has been given
-	failOn leak.Verdict   // the least verdict that fails
+	doc     *Document
+	names   map[string]int     // how often a test case's name has been given
+	numbers map[*leak.Site]int // of the sites with one name
 }
 
 func (x *junit) open(element string, t tally, name string) {
@@ -145,25 +141,37 @@ func (x *junit) enough(v *view) {
 	x.WriteString("</testcase>\n")
 }
 
+func siteClass(s *leak.Site) string {
+	if s.Pool == "" {
+		return "heap.leaks"
+	}
+	return "heap.leaks." + plain.Clean(s.Pool)
+}
+
+func siteName(s *leak.Site) string {
+	frames, _ := interesting(s)
+	return chainName(frames)
+}
+
 func (x *junit) site(v *view, s *leak.Site, rank int) {
 	frames, _ := interesting(s)
-	class := "heap.leaks"
-	if s.Pool != "" {
-		class += "." + plain.Clean(s.Pool)
-	}
 	a := alert{frames: frames}
 	place, _ := a.place()
-	x.testcase(class, chainName(frames), place.File, place.Line)
+	name := siteName(s)
+	if n := x.numbers[s]; n > 1 {
+		name += fmt.Sprintf(" #%d", n)
+	}
+	x.testcase(siteClass(s), name, place.File, place.Line)
 	why := skipped(s)
 	switch {
 	case why != "":
 		fmt.Fprintf(x, `<skipped message="%s: %s"/>`, verdict(s), escapeXML(plain.Clean(why)))
-	case x.fails(s):
+	case x.doc.fails(s):
 		a := v.alert(s, rank)
 		fmt.Fprintf(x, `<failure type="%s" message="%s">%s</failure>`, s.Verdict, escapeXML(a.message), content(stacksText(a.stacks)))
-	case s.Verdict == leak.Suspect:
+	case leaks(s):
 		a := v.alert(s, rank)
-		fmt.Fprintf(x, "<system-out>%s</system-out>", content("SUSPECT: "+a.message+"\n"+stacksText(a.stacks)))
+		fmt.Fprintf(x, "<system-out>%s</system-out>", content(string(s.Verdict)+": "+a.message+"\n"+stacksText(a.stacks)))
 	}
 	x.WriteString("</testcase>\n")
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
@@ -94,11 +95,19 @@ func (n *NodesText) snapshot(s *heap.Snapshot) {
 	}
 }
 
+// orUnknown formats a number of which 0 means that it is not known.
+func orUnknown(n uint64) string {
+	if n == 0 {
+		return "?"
+	}
+	return strconv.FormatUint(n, 10)
+}
+
 func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, digits, levels int, sized, owned bool, indent int) {
 	t := n.t
 	t.printf("0x%0*x:", digits, uint64(node.Addr))
 	if sized {
-		t.printf("  %10d  %10d", node.Size, node.Total)
+		t.printf("  %10s  %10s", orUnknown(node.Size), orUnknown(node.Total))
 	}
 	for i := range levels {
 		var lr heap.Addr

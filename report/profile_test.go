@@ -173,6 +173,12 @@ func TestProfileOfCounts(t *testing.T) {
 	if p.DefaultSampleType != "inuse_objects" || !strings.Contains(strings.Join(p.Comments, "\n"), "counts as 0 in inuse_space") {
 		t.Error(p.DefaultSampleType, p.Comments)
 	}
+	for i := range d.Growth.Sites {
+		d.Growth.Sites[i].Sized = false
+	}
+	if p, _ := makeProfile(t, d); !strings.Contains(strings.Join(p.Comments, "\n"), "inuse_space is 0 throughout") {
+		t.Error(p.Comments)
+	}
 	if got := p.Sample[0]; got.Value[0] != 102 || got.Value[1] != 8160 || got.NumLabel["bytes"][0] != 80 || got.Label["verdict"][0] != "CONFIRMED" || len(got.Location) != 4 || len(got.Location[0].Line) != 2 {
 		t.Error(got)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
-	"github.com/heapwright/heapwright/leak"
 )
 
 // Options say how a document is written.
@@ -36,9 +35,6 @@ type Options struct {
 	// of a source file below one of them is written relative to it, the first
 	// that fits.
 	Roots []string
-	// FailOn is the least verdict that is a failure where a format has any;
-	// empty means leak.Confirmed.
-	FailOn leak.Verdict
 }
 
 // screenful is how many call sites text shows unless asked for more: with what

@@ -91,7 +91,7 @@ const sarifSchema = "https://json.schemastore.org/sarif-2.1.0.json"
 // or unchanged. Warnings and notes are notifications of the run.
 func SARIF(w io.Writer, d *Document, o Options) error {
 	d = d.relative(o)
-	rules, compared := sarifRules(d)
+	rules := sarifRules(d)
 	out := &doc{w: bufio.NewWriter(w)}
 	out.raw("{\"$schema\":")
 	out.value(sarifSchema)
@@ -112,7 +112,7 @@ func SARIF(w io.Writer, d *Document, o Options) error {
 	for a := range alerts(d) {
 		out.separate(n)
 		n++
-		out.value(newSARIFResult(&a, index[a.rule], compared))
+		out.value(newSARIFResult(&a, index[a.rule], d.Baseline))
 	}
 	out.raw("],\n\"invocations\":[{\"executionSuccessful\":true,\"toolExecutionNotifications\":")
 	out.value(sarifNotifications(d))
@@ -123,12 +123,11 @@ func SARIF(w io.Writer, d *Document, o Options) error {
 	return out.err
 }
 
-// sarifRules returns the rules that d breaks, in the order of their results, and
-// whether a baseline was compared with.
-func sarifRules(d *Document) (rules []sarifRule, compared bool) {
+// sarifRules returns the rules that d breaks, in the order of their results.
+func sarifRules(d *Document) []sarifRule {
+	rules := []sarifRule{}
 	seen := map[string]bool{}
 	for a := range alerts(d) {
-		compared = compared || a.site != nil && a.site.Baseline
 		if seen[a.rule] {
 			continue
 		}
@@ -139,10 +138,7 @@ func sarifRules(d *Document) (rules []sarifRule, compared bool) {
 			Default: sarifSeverity{a.level()},
 		})
 	}
-	if rules == nil {
-		rules = []sarifRule{}
-	}
-	return rules, compared
+	return rules
 }
 
 // level is how grave an alert is in the words of SARIF.
@@ -191,12 +187,12 @@ func newSARIFResult(a *alert, index int, compared bool) sarifResult {
 		}
 		r.Stacks = append(r.Stacks, stack)
 	}
-	if compared {
-		r.Baseline = "new"
-	}
 	if s := a.site; s != nil {
-		if s.Baseline {
+		switch {
+		case s.Baseline:
 			r.Baseline = "unchanged"
+		case compared:
+			r.Baseline = "new"
 		}
 		if s.Suppressed != "" {
 			r.Suppressions = []sarifSuppression{{"external", "accepted", plain.Clean(s.Suppressed)}}

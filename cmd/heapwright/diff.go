@@ -29,8 +29,9 @@ chain counts as one that stayed.
 --from and --to choose a listing by its number, or as the one that follows the
 first line with a text in it, which may be a mark that you had the device print.
 
-Exit codes: 0 compared, 2 wrong usage or unreadable input, 4 fewer than two
-complete listings.`,
+Exit codes: 0 compared, 2 wrong usage or unreadable input, 3 compared, but the
+device reported a damaged heap or a wild pointer, 4 fewer than two complete
+listings.`,
 		Example: `  heapwright diff console.log --symbols firmware.elf
   heapwright diff console.log --from 2 --to 5
   heapwright diff console.log --from "wifi connected" --to "wifi lost"
@@ -71,16 +72,22 @@ func diff(cmd *cobra.Command, in *input, out *output, between *window, logs []st
 	}
 	d := leak.Compare(from, to, sym)
 	in.checkSymbols(cmd, out, sym, changeStacks(d))
+	in.sayReports(cmd, out)
 	err = out.write(cmd, func(w io.Writer, o report.Options) error {
 		if out.json() {
 			return report.DiffJSON(w, d, in.remarks(), o)
 		}
 		return report.DiffText(w, d, in.remarks(), o)
 	})
-	if err == nil && d.Partial() {
+	switch {
+	case err != nil:
+		return err
+	case in.reports > 0:
+		return in.damaged()
+	case d.Partial():
 		return errInconclusive
 	}
-	return err
+	return nil
 }
 
 func changeStacks(d *leak.Diff) []heap.Stack {

@@ -34,14 +34,14 @@ type gate struct {
 }
 
 // leastFailing is the least verdict that fails, by the words of --fail-on.
-var leastFailing = map[string]leak.Verdict{"confirmed": leak.Confirmed, "suspect": leak.Suspect, "none": ""}
+var leastFailing = map[string]leak.Verdict{"confirmed": leak.Confirmed, "suspect": leak.Suspect, "none": "none"}
 
 func (g *gate) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&g.baseline, "baseline", "", "`FILE` of the leaks that are known: only others make it fail")
 	f.StringVar(&g.write, "write-baseline", "", "write what leaks now to `FILE`, and let it not fail")
 	f.StringVar(&g.suppressions, "suppressions", "", "`FILE` of accepted leaks and of caches")
-	f.StringVar(&g.failOn, "fail-on", "confirmed", "`VERDICT` that fails: confirmed, suspect (either) or none; a damaged heap always does")
+	f.StringVar(&g.failOn, "fail-on", "confirmed", "`VERDICT` that fails: confirmed, suspect (either) or none, which leaves exit codes 2, 3 and 4")
 }
 
 // check validates the flags and reads the files, before any log is read.
@@ -253,12 +253,6 @@ func (g *gate) decide(cmd *cobra.Command, in *input, growth *leak.Growth) error 
 		}
 		return damaged("a baseline accepts leaks only: ")
 	}
-	if g.failOn == "none" {
-		if reports > 0 {
-			return damaged("")
-		}
-		return nil
-	}
 	o := growth.Gate(leastFailing[g.failOn])
 	var err error
 	if g.asked {
@@ -268,6 +262,9 @@ func (g *gate) decide(cmd *cobra.Command, in *input, growth *leak.Growth) error 
 	case len(o.Failing) > 0:
 		return exitError{exitLeak, err}
 	case reports > 0:
+		if g.failOn == "none" {
+			return damaged("")
+		}
 		return damaged("no leak is confirmed, but ")
 	case o.Inconclusive:
 		return exitError{exitInconclusive, nil}

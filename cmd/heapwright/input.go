@@ -154,6 +154,34 @@ func (in *input) warn(cmd *cobra.Command, out *output, warning string) {
 // from notes.
 func (in *input) remarks() []string { return slices.Concat(in.warnings, in.notes) }
 
+// sayReports says that the device has complained about its heap, where the
+// document does not show that itself.
+func (in *input) sayReports(cmd *cobra.Command, out *output) {
+	if in.reports == 0 {
+		return
+	}
+	s := "the device reported a damaged heap or a wild pointer, " + plain.Plural(in.reports, "report") + ": heapwright damage explains them"
+	if out.format == "collapsed" { // it has no place for notes
+		in.warn(cmd, out, s)
+	} else {
+		in.notes = append(in.notes, s)
+	}
+}
+
+// damaged is the exit code of verbs that compare and show where the device has
+// complained about its heap, but for anything graver.
+func (in *input) damaged() error {
+	if in.reports > 0 {
+		return exitError{code: exitCorruption}
+	}
+	return nil
+}
+
+// leftOut says how many reports were not kept.
+func leftOut(n int) string {
+	return fmt.Sprintf("%s behind the first %d left out", plain.Plural(n, "report"), maxFindings)
+}
+
 // fewCalls is how many return addresses must have been looked at to say that
 // they do not follow calls.
 const fewCalls = 5

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/heapwright/heapwright/heap"
-	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
 )
@@ -56,8 +57,8 @@ go tool pprof -tagfocus=CONFIRMED heap.pb.gz
 
 Exit codes: 0 no leak is confirmed, 1 leak confirmed (see --fail-on), 2 wrong
 usage or unreadable input, 3 none, but the device reported a damaged heap or a
-wild pointer (--fail-on none and --write-baseline do not change that),
-4 inconclusive: the listings cannot tell what growth means.`,
+wild pointer, 4 inconclusive: the listings cannot tell what growth means.
+--fail-on none and --write-baseline change 1 to 0, and nothing else.`,
 		Example: `  heapwright leaks console.log --symbols firmware.elf
   heapwright leaks monday.log tuesday.log --symbols firmware.nm.txt --top 5
   heapwright leaks console.log --symbols firmware.elf --verbose
@@ -66,6 +67,8 @@ wild pointer (--fail-on none and --write-baseline do not change that),
   heapwright leaks console.log --symbols fw.elf --format collapsed > heap.txt
   heapwright leaks console.log --symbols fw.elf --format sarif -o leaks.sarif \
       --strip-prefix /home/builder/firmware
+  heapwright leaks console.log --symbols fw.elf --format junit -o leaks.xml
+  heapwright leaks console.log --symbols fw.elf --format github
 
   heapwright leaks console.log --from 3 --to 8
   heapwright leaks console.log --from "soak test begins" --to "soak test ends"
@@ -127,7 +130,7 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	number, last := 0, lastComplete{}
 	for l, err := range v.in.listings(cmd, logs...) {
 		if err != nil {
-			return err
+			return v.findingsOnly(cmd, sym, err)
 		}
 		number++
 		switch v.between.place(l, number) {
@@ -149,20 +152,49 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	growth := series.Growth()
 	v.in.checkSymbols(cmd, &v.out, sym, siteStacks(growth))
 	v.gate.apply(cmd, &v.in, &v.out, growth)
-	v.out.failOn = leastFailing[v.gate.failOn]
 	v.out.checkStrip(cmd, &v.in, growthFrames(growth))
 	findings := v.in.findings
-	if len(findings) > 0 && v.out.format == "text" {
+	if !v.showsFindings() {
 		findings = nil
-		v.in.notes = append(v.in.notes, "the device reported a damaged heap or a wild pointer, "+plain.Plural(v.in.reports, "report")+": heapwright damage explains them")
+		v.in.sayReports(cmd, &v.out)
+	} else if n := v.in.reports - len(findings); n > 0 {
+		v.in.notes = append(v.in.notes, leftOut(n))
 	}
 	err = v.out.document(cmd, &report.Document{
+		FailOn: leastFailing[v.gate.failOn], Baseline: v.gate.known != nil,
 		Growth: growth, Findings: findings, Symbols: sym, Warnings: v.in.warnings, Notes: v.in.notes, Listing: last.listing(), Mappings: mappings(sym),
 	})
 	if err != nil {
 		return err
 	}
 	return v.gate.decide(cmd, &v.in, growth)
+}
+
+// showsFindings reports whether the format has a place for what the device
+// reported about its heap; text has a verb of its own for it.
+func (v *leaks) showsFindings() bool {
+	switch v.out.format {
+	case "json", "sarif", "junit", "github":
+		return true
+	}
+	return false
+}
+
+// findingsOnly writes what the device reported about its heap where there is no
+// listing, but a format that has a place for it. It returns err.
+func (v *leaks) findingsOnly(cmd *cobra.Command, sym heap.Symbolizer, err error) error {
+	var code exitError
+	if len(v.in.findings) == 0 || !v.showsFindings() || !errors.As(err, &code) || code.code != exitCorruption {
+		return err
+	}
+	why, _, _ := strings.Cut(err.Error(), "\n")
+	v.in.warnings = append(v.in.warnings, why)
+	if n := v.in.reports - len(v.in.findings); n > 0 {
+		v.in.notes = append(v.in.notes, leftOut(n))
+	}
+	return errors.Join(v.out.document(cmd, &report.Document{
+		Findings: v.in.findings, Symbols: sym, Warnings: v.in.warnings, Notes: v.in.notes,
+	}), err)
 }
 
 // growthFrames returns the frames of all call sites.

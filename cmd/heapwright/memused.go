@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -31,9 +32,11 @@ func newMemused() *cobra.Command {
 		Short: "List the used nodes of a listing, with function names",
 		Long: `List the used nodes of a listing, the last one unless told otherwise, with the
 functions that allocated them; or with -g the call chains and how many nodes
-each holds. The text is a console log again: any verb reads it.
+each holds. The text of LiteOS listings is a console log again, which any verb
+reads.
 
-Exit codes: 0 shown, 2 wrong usage or unreadable input.`,
+Exit codes: 0 shown, 2 wrong usage or unreadable input, 3 shown, but the device
+reported a damaged heap or a wild pointer.`,
 		Example: `  heapwright memused console.log --symbols firmware.elf
   heapwright memused console.log -g --symbols firmware.elf --top 10
   heapwright memused console.log -g --symbols firmware.elf --verbose
@@ -78,7 +81,7 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 		return err
 	}
 	if m.all {
-		return m.out.write(cmd, func(w io.Writer, o report.Options) error {
+		err := m.out.write(cmd, func(w io.Writer, o report.Options) error {
 			nodes := m.nodes(w, sym, o)
 			seen := make(map[heap.Addr]bool)
 			for l, err := range m.in.listings(cmd, log) {
@@ -93,8 +96,10 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 			if m.in.symbols != "" {
 				m.in.checkSymbols(cmd, &m.out, sym, []heap.Stack{slices.Collect(maps.Keys(seen))})
 			}
+			m.in.sayReports(cmd, &m.out)
 			return nodes.Close(m.in.remarks())
 		})
+		return cmp.Or(err, m.in.damaged())
 	}
 	listing, err := m.choose(cmd, log)
 	if err != nil {
@@ -102,7 +107,8 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 	}
 	groups := leak.Group(listing, sym)
 	m.in.checkSymbols(cmd, &m.out, sym, siteStacks(groups))
-	return m.out.write(cmd, func(w io.Writer, o report.Options) error {
+	m.in.sayReports(cmd, &m.out)
+	err = m.out.write(cmd, func(w io.Writer, o report.Options) error {
 		switch {
 		case m.group && m.out.json():
 			return report.GroupsJSON(w, groups, m.in.remarks(), o)
@@ -119,6 +125,7 @@ func (m *memused) run(cmd *cobra.Command, log string) error {
 		}
 		return nodes.Close(m.in.remarks())
 	})
+	return cmp.Or(err, m.in.damaged())
 }
 
 // collect adds the return addresses of a listing to those seen.

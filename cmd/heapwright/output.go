@@ -28,8 +28,7 @@ type output struct {
 	top     int
 	topSet  bool
 	verbose bool
-	strip   string       // directory in front of the names of source files
-	failOn  leak.Verdict // the least verdict that fails; empty: the usual one
+	strip   string // directory in front of the names of source files
 }
 
 // writers are the formats of documents.
@@ -49,7 +48,7 @@ func (o *output) flags(cmd *cobra.Command, top string) {
 	f.StringVarP(&o.file, "output", "o", "", "write to `FILE`, which is replaced only when complete")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "whole call stacks, a function a line, and every number")
 	if top != "" {
-		f.IntVar(&o.top, "top", 0, "show `N` "+top+", 0: all (default: a screenful)")
+		f.IntVar(&o.top, "top", 0, "show `N` "+top+" as text or JSON, 0: all (default: a screenful of text)")
 	}
 }
 
@@ -170,9 +169,17 @@ func (o *output) document(cmd *cobra.Command, d *report.Document) error {
 }
 
 // write calls document with where to write, and makes the output file appear
-// only if it succeeds.
+// only if it succeeds. That nobody reads on is no error, and no answer either:
+// the exit code is what it would be.
 func (o *output) write(cmd *cobra.Command, document func(io.Writer, report.Options) error) error {
-	options := report.Options{Top: -1, TopHint: "--top 0 shows all", Verbose: o.verbose, Version: version(), Roots: o.roots(), FailOn: o.failOn}
+	if err := o.writeAll(cmd, document); !brokenPipe(err) {
+		return err
+	}
+	return nil
+}
+
+func (o *output) writeAll(cmd *cobra.Command, document func(io.Writer, report.Options) error) error {
+	options := report.Options{Top: -1, TopHint: "--top 0 shows all", Verbose: o.verbose, Version: version(), Roots: o.roots()}
 	if o.topSet {
 		options.Top = o.top
 	}

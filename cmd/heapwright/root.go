@@ -56,7 +56,7 @@ file, and type memused a few times while the device works. Then:
 heapwright demo shows the same on a small program, without a device.
 
 LOG is a console log, or - for standard input. FILE for --symbols is the ELF
-file of the firmware, or what nm -n -S -C printed of it.
+file of the firmware, what nm -n -S -C printed of it, or the linker's map file.
 
 Exit codes: 0 clean, 1 leak confirmed, 2 wrong usage or unreadable input,
 3 corruption found, 4 inconclusive.`,

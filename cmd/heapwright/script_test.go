@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ func TestScript(t *testing.T) {
 			"sites":     sites,
 			"stuck":     stuck,
 			"tail":      tail,
+			"terminate": terminate,
 		},
 	})
 }
@@ -156,6 +158,30 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o666))
 	})
+}
+
+// terminate runs a command that waits for standard input, sends it SIGTERM once
+// it reads that, and checks its exit code: terminate CODE COMMAND ARG...
+func terminate(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: terminate CODE COMMAND ARG...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	cmd := exec.Command(args[1], args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	in, err := cmd.StdinPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	defer cmd.Process.Kill()
+	// More than a pipe holds is written only when somebody reads it.
+	_, err = in.Write(bytes.Repeat([]byte("no listing\n"), 1<<17))
+	ts.Check(err)
+	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
 }
 
 func afterFirstLine(ts *testscript.TestScript, args []string, then func(*os.Process, io.ReadCloser)) {
