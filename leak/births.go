@@ -47,7 +47,7 @@ func (v *view) pattern(limit int) (why string, fading float64) {
 	whole := m.x[limit-1] - from
 	var total, top, mean float64
 	var lately, before float64 // in the last quarter, in the half before
-	var topAt, occupied int
+	var occupied int
 	for i, x := range stay {
 		// Births are spread over the interval before the column.
 		a, b := (m.x[start+i-1]-from)/whole*3, (m.x[start+i]-from)/whole*3
@@ -58,9 +58,7 @@ func (v *view) pattern(limit int) (why string, fading float64) {
 		mean += x * (a + b) / 6
 		lately += x * max(0, b-max(a, 2.25)) / (b - a)
 		before += x * max(0, min(b, 2.25)-max(a, .75)) / (b - a)
-		if x > top {
-			top, topAt = x, start+i
-		}
+		top = max(top, x)
 		if x > .5 {
 			occupied++
 		}
@@ -68,14 +66,16 @@ func (v *view) pattern(limit int) (why string, fading float64) {
 	spread := dispersion(stay)
 	early, late := third[0]+third[1]/2, third[2]+third[1]/2
 	switch {
-	case third[2] < 1e-9 || len(stay) >= 9 && third[1] < 1e-9:
+	case third[2] < 1e-9:
 		return m.stopped(), 1
+	case len(stay) >= 9 && third[1] < 1e-9:
+		return m.paused(), 1
 	case top > .6*total && occupied < len(stay)/2+1 || occupied < 3:
-		return fmt.Sprintf("%s of %s came in listing %d: a one-off step", number(top), nodes(total), m.number[topAt]), 1
+		return m.step(), 1
 	case late < .35*(early+late) && fewer(late/spread, early/spread, .5) < .1,
 		third[2] < .1*total,
 		lately < .4*before/2 && fewer(lately/spread, before/spread, 1./3) < stall:
-		return fmt.Sprintf("ever fewer new nodes stay, %s in the first half, then %s: a warm-up that fades", number(early), number(late)), 1
+		return m.fades(limit), 1
 	}
 	return "", fadingTail(mean/total, total/spread, fade)
 }

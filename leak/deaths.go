@@ -16,7 +16,15 @@ func (v *view) balanced(freed float64) string {
 	if mature-gone >= keep*mature {
 		return ""
 	}
-	return fmt.Sprintf("old nodes are freed as new ones come: %s came, %s went", number(mature), number(gone))
+	// All that came and went, so that it adds up to how the site grew.
+	came, left := v.fresh()
+	went := came - left
+	for i := range v.rows {
+		if r := &v.rows[i]; r.born == 0 {
+			went += r.at(0) - r.end()
+		}
+	}
+	return fmt.Sprintf("old nodes are freed as new ones come: %s came since the first listing, %s went", number(came), number(went))
 }
 
 // replaced says the same about the last third of the soak.
@@ -35,7 +43,13 @@ func (v *view) replaced() string {
 	if went < 2 || went <= .5*came {
 		return ""
 	}
-	return fmt.Sprintf("lately as many old nodes are freed as new ones stay: %s and %s", number(went), number(came))
+	stay := 0.0
+	for i := range v.rows {
+		if r := &v.rows[i]; r.born > since && r.born <= v.end {
+			stay += r.end()
+		}
+	}
+	return fmt.Sprintf("old nodes are freed lately: %s went since listing %d, and %s that came since got as old", number(went), v.number[since], number(stay))
 }
 
 // flat says that the site holds hardly more than before although nodes seem to
@@ -43,7 +57,7 @@ func (v *view) replaced() string {
 // node that lives on.
 func (v *view) flat() string {
 	for _, from := range []int{v.n / 2, v.n * 2 / 3} {
-		var then, now, came float64
+		var then, now, came, left float64
 		for i := range v.rows {
 			r := &v.rows[i]
 			now += r.end()
@@ -51,10 +65,11 @@ func (v *view) flat() string {
 				then += r.at(from)
 			} else {
 				came += v.stay[r.born]
+				left += r.end()
 			}
 		}
 		if grown := now - then; grown < .3*came && came-grown > 3*math.Sqrt(then+1) {
-			return fmt.Sprintf("since listing %d it went from %s to %s, although %s new ones seem to stay", v.number[from], nodes(then), number(now), number(came))
+			return fmt.Sprintf("since listing %d it went from %s to %s, although %s new ones seem to stay", v.number[from], nodes(then), number(now), number(left))
 		}
 	}
 	return ""

@@ -1,7 +1,5 @@
 package leak
 
-import "fmt"
-
 // A matrix is what one site's nodes did in one run of the device.
 type matrix struct {
 	*calendar
@@ -39,6 +37,8 @@ type judgement struct {
 	weak bool
 
 	age           int     // of maturity, in columns
+	first         int     // the first listing of the run, as reports count
+	since         int     // the listing after which births vote, as reports count
 	mature, freed float64 // nodes that got older, and how many of those were freed
 	events        float64 // the births of those left, clumps counting as fewer
 	leaked        int     // nodes born since the first column and mature
@@ -62,7 +62,7 @@ func generation(m *matrix) judgement {
 	ages := m.ages()
 	if life := m.churn(); life > 0 {
 		// It counts as a test if nodes got old enough to be tested.
-		j.reason, j.tested = fmt.Sprintf("every node is freed within %s: churn", listings(life)), life > ages[0]
+		j.reason, j.tested = m.freedWithin(life), life > ages[0]
 		return j
 	}
 	best := m.judge(ages[0], false)
@@ -176,7 +176,7 @@ func (m *matrix) judge(age int, deeper bool) judgement {
 	// Every site whose births alone do not settle it counts as a test, also if
 	// its births then turn out not to last: what they exclude depends on chance,
 	// too.
-	j := judgement{p: 1, verdict: Stable, age: age, tested: true}
+	j := judgement{p: 1, verdict: Stable, age: age, first: m.number[0], since: m.number[v.start-1], tested: true}
 	for _, n := range v.mature {
 		j.mature += n
 	}

@@ -131,10 +131,14 @@ func (j *judgement) conclude(site *Site, proven bool) {
 
 // old names the mature nodes.
 func (j *judgement) old() string {
-	if j.age == 0 {
-		return nodes(j.mature) + " born since the first listing"
+	s := nodes(j.mature) + " born since the first listing"
+	if j.since != j.first {
+		s = fmt.Sprintf("%s born since listing %d", nodes(j.mature), j.since)
 	}
-	return nodes(j.mature) + " older than " + listings(j.age)
+	if j.age > 0 {
+		s += " that got older than " + listings(j.age)
+	}
+	return s
 }
 
 // unjudged is about a site in runs that are too short.

@@ -149,14 +149,14 @@ func TestDamagedListingsDoNotBury(t *testing.T) {
 		every int // which nodes they lack
 		want  string
 	}{
-		{"a leak", func(s *story) { s.leaker(1, 4) }, []int{4, 8}, 13, "CONFIRMED new nodes keep coming, and none of the 32 nodes born since the first listing was ever freed"},
-		{"a leak, the last", func(s *story) { s.leaker(1, 4) }, []int{10}, 13, "CONFIRMED new nodes keep coming, and none of the 32 nodes born since the first listing was ever freed"},
+		{"a leak", func(s *story) { s.leaker(1, 4) }, []int{4, 8}, 13, "CONFIRMED new nodes keep coming, and none of the 32 nodes born since listing 2 was ever freed"},
+		{"a leak, the last", func(s *story) { s.leaker(1, 4) }, []int{10}, 13, "CONFIRMED new nodes keep coming, and none of the 32 nodes born since listing 2 was ever freed"},
 		{"churn", func(s *story) {
 			for i := 1; i <= 10; i++ {
 				s.add(1, 12, i, i)
 			}
 		}, []int{2, 3, 4, 5, 6, 7, 8, 9, 10}, 11, "STABLE every node is freed within 1 listing: churn"},
-		{"too much is missing", func(s *story) { s.leaker(1, 4) }, []int{10}, 3, "CONFIRMED new nodes keep coming, and none of the 28 nodes born since the first listing was ever freed"},
+		{"too much is missing", func(s *story) { s.leaker(1, 4) }, []int{10}, 3, "CONFIRMED new nodes keep coming, and none of the 28 nodes born since listing 2 was ever freed"},
 	} {
 		s := story{n: 10}
 		c.tell(&s)
