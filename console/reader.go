@@ -262,6 +262,9 @@ func (r *Reader) line(line []byte, terminated bool) {
 	if texts&recordText != 0 || len(r.records.carry) > 0 {
 		r.records.every = r.EveryTicks
 		mine = r.records.line(line, r.lines.line)
+		if mine && texts == recordText && r.open == nil && r.reports.open == nil && nextPiece(line, false) == 0 && len(line) <= maxPiece {
+			return // a piece and nothing else
+		}
 	}
 	if texts&switchText != 0 {
 		r.records.command(line)

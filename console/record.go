@@ -46,7 +46,7 @@ const (
 	// A log that asks for its whole live set in every other line shall not get
 	// it: marks, commands and EveryTicks get snapshots as long as all together
 	// hold at most so many nodes, and so many more per event.
-	askBudget   = 32 << 20
+	askBudget   = 8 << 20
 	askPerEvent = 32
 	// maxStale is how many lines may stand between the halves of a piece.
 	maxStale = 3

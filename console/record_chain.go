@@ -49,7 +49,7 @@ const (
 	enoughLRs = 8
 	// minNews is the least number of new chains that make it worth while to
 	// try all doubtful ones again, manyNews the share of them, as a divisor.
-	minNews, manyNews = 8, 8
+	minNews, manyNews = 8, 4
 )
 
 // restart forgets the stacks.

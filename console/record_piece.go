@@ -21,7 +21,11 @@ const (
 	pieceShort        // it is the beginning of one
 )
 
-const eventLength = 25
+const (
+	eventLength = 25
+	// maxPiece bounds the length of a piece.
+	maxPiece = 56
+)
 
 // A piece is one piece of an event stream.
 type piece struct {
@@ -124,28 +128,39 @@ func ending(b []byte, i int) int {
 }
 
 func readEvent(b []byte) (p piece, n, state int) {
-	for i := 2; i < min(len(b), eventLength-2); i++ {
-		if base64Digit[b[i]] > 63 {
-			return p, 0, ending(b, i)
-		}
-	}
 	if len(b) < eventLength {
+		for i := 2; i < min(len(b), eventLength-2); i++ {
+			if base64Digit[b[i]] > 63 {
+				return p, 0, ending(b, i)
+			}
+		}
 		return p, 0, pieceShort
 	}
-	number := func(from, to int) (v uint64) {
-		for _, c := range b[from:to] {
-			v = v<<6 | uint64(base64Digit[c])
+	bad := uint8(0)
+	number := func(digits []byte) (v uint64) {
+		for _, c := range digits {
+			d := base64Digit[c]
+			bad |= d
+			v = v<<6 | uint64(d)
 		}
 		return v
 	}
-	action, tick := number(9, 13), number(15, 21)
-	if b[eventLength-2] != '!' || b[eventLength-1] != '~' || action > allocAction || tick >= recordTick {
-		return p, 0, pieceNone
-	}
 	p.kind = eventPiece
 	p.event = recordEvent{
-		slot: int(number(2, 4)), addr: uint32(number(4, 7)), size: uint16(number(7, 9)), action: uint8(action),
-		task: heap.Owner(number(13, 15)), tick: tick, lr: uint16(number(21, 23)),
+		slot: int(number(b[2:4])), addr: uint32(number(b[4:7])), size: uint16(number(b[7:9])),
+		task: heap.Owner(number(b[13:15])), tick: number(b[15:21]), lr: uint16(number(b[21:23])),
+	}
+	action := number(b[9:13])
+	p.event.action = uint8(action)
+	if bad > 63 {
+		i := 2
+		for base64Digit[b[i]] <= 63 {
+			i++
+		}
+		return p, 0, ending(b, i)
+	}
+	if b[eventLength-2] != '!' || b[eventLength-1] != '~' || action > allocAction || p.event.tick >= recordTick {
+		return p, 0, pieceNone
 	}
 	return p, eventLength, pieceRead
 }
