@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // What ESP-IDF prints about a damaged heap, with heap poisoning. Sources:
@@ -115,7 +116,7 @@ func (e *espidfReports) begin(text []byte, number int) {
 	e.open, e.at, e.got, e.wrong, e.next = f, number, got, 1, at+heap.Addr(size)
 	if size == 0 || i == 0 {
 		f.Kind = heap.LinkBroken
-		f.Detail = "the device says: " + strings.ToValidUTF8(string(bytes.TrimSpace(text)), "?")
+		f.Detail = "the device says: " + plain.Clean(strings.ToValidUTF8(string(bytes.TrimSpace(text)), "?"))
 		if i > 0 {
 			f.Node = at
 		}

@@ -166,9 +166,10 @@ func (l *listing) name(o heap.Owner, name []byte) {
 	l.owners[o] = nameOf(name)
 }
 
-// nameOf returns what a device calls a task or a pool, within bounds.
+// nameOf returns what a device calls a task or a pool, within bounds and safe
+// to print.
 func nameOf(name []byte) string {
-	return strings.ToValidUTF8(string(bytes.TrimSpace(name[:min(len(name), maxTaskName)])), "?")
+	return plain.Clean(strings.ToValidUTF8(string(bytes.TrimSpace(name[:min(len(name), maxTaskName)])), "?"))
 }
 
 // remark adds what the snapshot's Partial should say.

@@ -52,7 +52,7 @@ hello
 			t.Errorf("%s: %s", lr, d)
 		}
 	}
-	if f := r.Names.Frames(0x400d400c)[0]; strings.ContainsAny(f.Function, "\x07") {
+	if f := r.Names.Frames(0x400d400c)[0]; strings.ContainsAny(f.Function, "\x07\u202e") {
 		t.Errorf("%q", f.Function)
 	}
 	if n := r.Names.Len(); n != 7 {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -161,7 +162,9 @@ func (b *backupReport) detail(l *reportLine) bool {
 	case l.says(sayPreTask):
 		return false
 	case l.says(sayTask):
-		d.task = l.name("allocated by task: ", "[")
+		if _, after, _ := bytes.Cut(l.text, []byte("allocated by task: ")); bytes.IndexByte(after, '[') >= 0 {
+			d.task = l.name("allocated by task: ", "[") // else the name may be cut
+		}
 	case l.says(sayTaskGone):
 		d.gone = l.name("[ID: ", "]")
 	case l.says(sayStars):
@@ -239,8 +242,12 @@ func (b *backupReport) list(h ctlHeader, l *reportLine) {
 		}
 		return
 	}
-	laundered := h.good() && !h.magic()
-	if before := b.listed; before.at != 0 && !b.listBad && h.good() && h.at > before.at {
+	// The list goes from header to header by their sizes: one that does not
+	// lie where the one before ends is no part of it, or has lost digits.
+	before := b.listed
+	follows := before.good() && h.at == before.at+heap.Addr(before.total())
+	laundered := h.good() && !h.magic() && follows
+	if before.at != 0 && !b.listBad && h.good() && h.at > before.at {
 		b.r.learn(layoutOf(int64(before.at) - int64(h.pre)))
 	}
 	if (!h.good() || laundered) && !b.listBad {

@@ -91,12 +91,39 @@ func (d *details) missing() string {
 	return ""
 }
 
+// contradiction says that addresses in the report do not fit each other; "" if
+// they do, as far as can be told.
+func (n *badNode) contradiction(lay *liteosLayout) string {
+	const lost = "the addresses in the report contradict each other: digits of it are lost, or more headers are damaged"
+	h, d := &n.header, n.previous
+	if h.at%4 != 0 {
+		return lost
+	}
+	if b := n.backup; b != nil && b.good() && (b.used() && b.prev != 0 && uint32(b.prev) != ^uint32(h.at) || d != nil && d.hasAddr && b.pre != uint64(d.addr)) {
+		return lost
+	}
+	if d == nil || !d.hasAddr || !d.header.good() || h.at == 0 || n.first {
+		return ""
+	}
+	if lay == nil {
+		return lost // what lies between the node in front and its header fits no layout
+	}
+	start := h.at
+	if n.kind != heap.BackupDamaged {
+		start -= heap.Addr(lay.slot)
+	}
+	if d.addr+heap.Addr(lay.slot) != d.header.at || d.addr+heap.Addr(d.header.total()) != start && !n.end {
+		return lost
+	}
+	return ""
+}
+
 // finding returns what is known about a damaged node.
 func (n *badNode) finding(r *liteosReports) *heap.Finding {
 	f := r.finding(n.kind, n.line)
 	f.Op = operation(n.function)
-	f.Partial = n.missing()
 	lay := r.layout
+	f.Partial = sentences(n.missing(), n.contradiction(lay))
 	if n.kind == heap.BackupDamaged {
 		n.backupFinding(f, lay)
 	} else {
@@ -144,6 +171,9 @@ func (n *badNode) headerFinding(f *heap.Finding, lay *liteosLayout) {
 		if n.backup.whole() {
 			f.Kind = heap.BothDamaged
 			f.Detail = sentences(f.Detail, "the device restored the header from a backup whose checksum is wrong")
+			if b, d := n.backup, n.previous; b.used() && uint32(b.prev) == ^uint32(h.at) || d != nil && d.hasAddr && b.pre == uint64(d.addr) {
+				f.Partial = sentences(f.Partial, "only the checksum of the backup is wrong, what it covers fits: a digit of it may be lost")
+			}
 		}
 		return
 	}

@@ -83,7 +83,7 @@ func TestReportsKinds(t *testing.T) {
 			"two nodes on one walk, nested",
 			strings.Replace(findBad, "0xb696c", "0xb756c", 1) +
 				"[ERR][OsMemNodePrevGet]: the node information of current node is bad !!\n" + badNode41 + front + copyIs + goodCopy + front +
-				copyIs + strings.Replace(goodCopy, "0xb5d48", "0xb6948", 1) + strings.NewReplacer("0xb5d6c", "0xb696c", "0xb5d48", "0xb6948").Replace(front),
+				copyIs + strings.NewReplacer("0xb5d48", "0xb6948", "0xfff49693", "0xfff48a93", "0xa1527934", "0xa1525134").Replace(goodCopy) + strings.NewReplacer("0xb5d6c", "0xb696c", "0xb5d48", "0xb6948").Replace(front),
 			[]string{
 				"header-damaged  0xb6948 behind 0xb5d48 used recovered repaired",
 				"header-damaged alloc 0xb7548 behind 0xb6948 used recovered repaired",
@@ -126,9 +126,10 @@ func TestReportsKinds(t *testing.T) {
 		},
 		{
 			"a checksum over a wrong magic",
-			"node:0xb5d6c checksum=0xa152eeef[0xa152eeef] freeNodeInfo.pstPrev=0xfff4_ freeNodeInfo.pstNext=(nil)\n" +
+			"node:0xb5c24 checksum=0xa152477c[0xa152477c] freeNodeInfo.pstPrev=0xfff4a3db freeNodeInfo.pstNext=(nil) preNode=0xb5b00 gapSize=0x0 sizeAndFlag=0x80000148\n" +
+				"node:0xb5d6c checksum=0xa152eeef[0xa152eeef] freeNodeInfo.pstPrev=0xfff4_ freeNodeInfo.pstNext=(nil)\n" +
 				"node:0xb5d6c checksum=0xa1520eef[0xa1520eef] freeNodeInfo.pstPrev=0xfff4e000 freeNodeInfo.pstNext=(nil) preNode=0xb5c00 gapSize=0x0 sizeAndFlag=0x80000c00\ncheck finish\n",
-			[]string{"header-damaged check 0xb5d6c"},
+			[]string{"header-damaged check 0xb5d48 4 bytes"},
 			"new checksum over a damaged header",
 		},
 		{
@@ -299,5 +300,49 @@ func TestReportsBounds(t *testing.T) {
 	got = reports("log", []byte(findBad+strings.Repeat("gt: tick\n", 1000)+copyIs+goodCopy+front))
 	if len(got) != 2 || got[0].Partial == "" || got[1].Partial == "" {
 		t.Errorf("%d findings", len(got))
+	}
+}
+
+// A name that is cut is no name.
+func TestReportsTaskName(t *testing.T) {
+	for cut, want := range map[string]string{"": "net", " [ID": "", " = 0x0": "net", "et [ID": ""} {
+		text := findBad + copyIs + goodCopy + front
+		if cut != "" {
+			text = text[:strings.LastIndex(text, cut)]
+		}
+		f := reports("x.log", []byte(text))[0]
+		if got := f.Owners[0]; got != want || (want == "") != strings.Contains(f.Partial, "who allocated the node in front") {
+			t.Errorf("cut in front of %q: %q, partial %q", cut, got, f.Partial)
+		}
+	}
+}
+
+// What the addresses of a report say of each other is checked.
+func TestReportsContradict(t *testing.T) {
+	whole := findBad + copyIs + goodCopy + front
+	for name, c := range map[string]struct{ text, partial string }{
+		"nothing":                  {whole, ""},
+		"an odd address":           {strings.Replace(whole, "node:0xb696c", "node:0xb69c1", 1), "contradict each other"},
+		"another header":           {strings.Replace(whole, "node:0xb696c", "node:0xb796c", 1), "contradict each other"},
+		"the node in front":        {strings.Replace(whole, "node :0xb5d48", "node :0xb5d40", 1), "contradict each other"},
+		"the checksum of the copy": {strings.Replace(whole, "0xa1527934[", "0xa152793[", 1), "only the checksum of the backup is wrong"},
+		"given below the node":     {strings.Replace(wild(0xb785c), "is: 0xb785c", "is: 0xb78c", 1), "the addresses in the report contradict"},
+		"should be something else": {strings.Replace(wild(0xb785c), "be: 0x", "be: 0x1", 1), "the addresses in the report contradict"},
+		"a frame below its callee": {strings.Replace(wild(0xb785c), "0xa8bd4\n", "0xa8bd4\ntraceback 1 -- lr = 0x172b0    fp = 0xa8c\ntraceback 2 -- lr = 0x17c68    fp = 0xa8d00\n", 1), "frame pointers"},
+	} {
+		f := reports("x.log", []byte(c.text))[0]
+		if c.partial == "" && f.Partial != "" || !strings.Contains(f.Partial, c.partial) {
+			t.Errorf("%s: partial %q", name, f.Partial)
+		}
+		if strings.HasPrefix(c.partial, "the addresses") && (f.Expected != 0 || strings.Contains(f.Detail, "points")) {
+			t.Errorf("%s: %s", name, f.Summary())
+		}
+	}
+	// Without the node nothing is said about it.
+	text := wild(0xb785c)
+	i := strings.Index(text, "find a control block")
+	text = text[:i] + text[i+strings.Index(text[i:], "\n")+1:]
+	if f := reports("x.log", []byte(text))[0]; f.Node != 0 || strings.Contains(f.Detail, "0x0") || !strings.Contains(f.Partial, "the node that the pointer lies in") {
+		t.Errorf("without the node: %s, partial %q", f.Summary(), f.Partial)
 	}
 }

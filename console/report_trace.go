@@ -131,6 +131,19 @@ func dumpLine(b []byte) bool {
 	return ok && len(value) > 0 && len(name) > 0 && len(name) <= 8 && name[0] >= 'A' && name[0] <= 'Z'
 }
 
+// rising reports whether each frame lies above the one that it called, as far
+// as the frame pointers are known. The outermost of a task can be anything.
+func (t *reportTrace) rising() bool {
+	last := heap.Addr(0)
+	for i, fp := range t.fps {
+		if fp != 0 && fp <= last && i < len(t.fps)-1 {
+			return false
+		}
+		last = max(last, fp)
+	}
+	return true
+}
+
 // put stores what was collected in the finding.
 func (t *reportTrace) put(f *heap.Finding) {
 	if f.Task == "" {

@@ -28,6 +28,7 @@ type wildReport struct {
 
 	node, should, given heap.Addr
 	head                uint64 // sizeof(LosMemDynNode)
+	aligned             uint64 // gap size: what an aligned allocation skips
 	seen                uint64 // which of the lines came
 	trace               reportTrace
 	ended               bool
@@ -48,7 +49,8 @@ func (w *wildReport) line(l *reportLine) bool {
 			w.seen |= what
 			return true
 		}
-		w.node, w.head = node, uint64(head)
+		gap, _, _ := hexAfter(l.text, "gap size: ")
+		w.node, w.head, w.aligned = node, uint64(head), uint64(gap)
 		w.r.learn(layoutOfHead(w.head))
 	case l.says(sayShould):
 		w.should, _ = l.hex("should be: ")
@@ -88,18 +90,38 @@ func (w *wildReport) missing() string {
 	return missingText(parts...)
 }
 
+// contradicts reports whether the addresses do not fit each other: the payload
+// lies behind the head of the node and the gap, and the device looks for the
+// node below the pointer.
+func (w *wildReport) contradicts() bool {
+	switch {
+	case w.node == 0:
+		return false
+	case w.should != 0 && w.should != w.node+heap.Addr(w.head+w.aligned):
+		return true
+	}
+	return w.given != 0 && w.given < w.node
+}
+
 func (w *wildReport) finish(cut string) {
 	f := w.r.finding(heap.InsideNode, w.first)
 	f.Op = "free"
 	f.Node, f.Expected, f.Pointer = w.node, w.should, w.given
-	if w.given != 0 && w.should != 0 && w.given != w.should {
+	lost := ""
+	if w.contradicts() {
+		f.Expected = 0
+		lost = "the addresses in the report contradict each other: digits of it are lost"
+	} else if w.node != 0 && w.given != 0 && w.should != 0 && w.given != w.should {
 		d, where := int64(w.given-w.should), "behind"
 		if d < 0 {
 			d, where = -d, "in front of"
 		}
 		f.Detail = fmt.Sprintf("it points %d bytes %s the start of the payload of node %s", d, where, w.node)
 	}
-	f.Partial = sentences(cutText(cut), w.missing())
+	if !w.trace.rising() {
+		lost = sentences(lost, "the frame pointers of the backtrace are not in order: digits of it are lost")
+	}
+	f.Partial = sentences(cutText(cut), w.missing(), lost)
 	w.trace.put(f)
 	if w.gap != nil {
 		f.Detail = sentences(f.Detail, w.gap.detail())

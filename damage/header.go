@@ -49,11 +49,11 @@ func (c *docket) header() {
 	c.when()
 }
 
-// contradicts reports whether the node in front does not end where the damaged
-// one begins: the log has lost digits, or that node's size is wrong, too.
+// contradicts reports whether the node begins where none can, or the one in
+// front does not end there: the log has lost digits, or that node's size is wrong, too.
 func (c *docket) contradicts() bool {
 	p := c.Previous
-	return p != nil && p.Total != 0 && p.Addr < c.Node && p.Addr+heap.Addr(p.Total) != c.Node
+	return c.Node%4 != 0 || p != nil && p.Total != 0 && p.Addr < c.Node && p.Addr+heap.Addr(p.Total) != c.Node
 }
 
 // Where in the header the damage lies.

@@ -12,10 +12,11 @@ import (
 )
 
 // Clean makes text from outside safe to print on a terminal: names can hold
-// anything, escape sequences too.
+// anything, escape sequences and characters that turn the direction of the text
+// behind them or end the line, too.
 func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
+		if unicode.IsControl(r) || r == utf8.RuneError || unicode.Is(unicode.Bidi_Control, r) || unicode.In(r, unicode.Zl, unicode.Zp) {
 			return '?'
 		}
 		return r

@@ -6,7 +6,7 @@ import (
 )
 
 func TestClean(t *testing.T) {
-	for in, want := range map[string]string{"main.f": "main.f", "a\x1b[31mb\n": "a?[31mb?", "größe": "größe", "\xff": "?"} {
+	for in, want := range map[string]string{"main.f": "main.f", "a\x1b[31mb\n": "a?[31mb?", "größe": "größe", "\xff": "?", "a\u202eb\u2066\u200e\u2028": "a?b???"} {
 		if got := Clean(in); got != want {
 			t.Errorf("%q becomes %q, want %q", in, got, want)
 		}
