@@ -87,6 +87,10 @@ func judged() *leak.Growth {
 			Verdict: leak.Stable, Reason: "nothing was born", P: 1, Counts: counts(0, 4, 4, 4, 4, 4, 4, 3), Growth: -1, Stack: heap.Stack{},
 		},
 	}
+	for i := range g.Sites {
+		w := g.Pool(g.Sites[i].Pool)
+		g.Sites[i].From, g.Sites[i].To = w.First, w.Last
+	}
 	return g
 }
 
@@ -152,6 +156,27 @@ func TestVerdictsSentence(t *testing.T) {
 	} {
 		if got := verdicts(newView(&leak.Growth{Sites: c.sites})); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+func TestRate(t *testing.T) {
+	for _, c := range []struct {
+		site leak.Site
+		want string
+	}{
+		{leak.Site{Verdict: leak.Stable, Growth: 50, From: 1, To: 11}, ""},
+		{leak.Site{Verdict: leak.Confirmed, Growth: 50, From: 1, To: 11}, "5.0/listing"},
+		{leak.Site{Verdict: leak.Suspect, Growth: 50, From: 1, To: 11, Sized: true, GrowthBytes: 20480}, "2.0 KiB/listing"},
+		{leak.Site{Verdict: leak.Confirmed, Growth: 50, From: 1, To: 11, NodesPerHour: 7}, "7.0 nodes/h"},
+		{leak.Site{Verdict: leak.Confirmed, Growth: 50, From: 1, To: 11, NodesPerHour: 7, BytesPerHour: 1024}, "1.0 KiB/h"},
+		{leak.Site{Verdict: leak.Confirmed, Growth: 50, From: 12, To: 12}, "50/listing"},
+		{leak.Site{Verdict: leak.Confirmed, From: 1, To: 11}, ""},
+	} {
+		// The pool was compared in another, longer run.
+		v := newView(&leak.Growth{Pools: []leak.Window{{First: 12, Last: 512, Complete: 501}}})
+		if got := v.rate(&c.site); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.site, got, c.want)
 		}
 	}
 }

@@ -14,8 +14,8 @@ func (v *view) rate(s *leak.Site) string {
 	if !leaks(s) {
 		return ""
 	}
-	w := v.windows[s.Pool]
-	listings := float64(max(1, w.Last-w.First))
+	// Growth is that of the site's own run, which need not be its pool's window.
+	listings := float64(max(1, s.To-s.From))
 	switch {
 	case s.BytesPerHour > 0:
 		return size(s.BytesPerHour) + "/h"
