@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
@@ -22,7 +23,8 @@ const (
 // A Baseline is the leaks that are known, so that a gate can fail on new ones
 // alone. A leak is known by its pool and the names of its chain of functions,
 // because lines and addresses move with every build; a level without a name
-// goes by its address. A name that the compiler gave to a clone (f.isra.0) is
+// goes by its address. Inlined functions are left out: only some symbols tell
+// them. A name that the compiler gave to a clone (f.isra.0) is
 // that of the function.
 //
 // Call sites of one function chain that differ by line are counted: with a
@@ -46,9 +48,10 @@ const (
 //
 // A Baseline must not be used from several goroutines at a time.
 type Baseline struct {
-	name    string
-	entries []baselineEntry // ascending, no two alike
-	gone    []int           // entries that the last Apply found no leak for
+	name     string
+	entries  []baselineEntry // ascending, no two alike
+	gone     []int           // entries that the last Apply found no leak for
+	nameless bool            // the last Apply could compare names with addresses only
 }
 
 type baselineEntry struct {
@@ -90,16 +93,47 @@ func entryOf(s *Site) baselineEntry {
 
 // functionChain names the frames as a baseline does.
 func functionChain(frames []heap.Frame) []string {
-	chain := make([]string, len(frames))
+	chain := make([]string, 0, len(frames))
 	for i := range frames {
-		if f := &frames[i]; f.Function == "" {
-			chain[i] = f.Addr.String()
-		} else {
-			chain[i] = readable(uncloned(f.Function))
+		switch f := &frames[i]; {
+		case f.Inlined:
+		case f.Function == "":
+			chain = append(chain, f.Addr.String())
+		default:
+			chain = append(chain, readable(uncloned(f.Function)))
 		}
 	}
 	return chain
 }
+
+// numeric reports whether a level of a chain is an address.
+func numeric(level string) bool {
+	_, err := strconv.ParseUint(level, 0, 64)
+	return err == nil
+}
+
+// isFunction reports whether a level of a chain is a function.
+func isFunction(level string) bool {
+	return level != "" && !numeric(level) && !strings.HasPrefix(level, noStack)
+}
+
+// Addresses returns how many of the chains hold no function, but addresses
+// only: without symbols. These move with every build, so that such a baseline
+// is good for this one alone.
+func (b *Baseline) Addresses() int {
+	n := 0
+	for i := range b.entries {
+		if !slices.ContainsFunc(b.entries[i].Chain, func(level string) bool { return !numeric(level) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// Resolved reports whether the last Apply had names of functions to compare
+// with. If not, because the log came without symbols, nothing that the baseline
+// names could be found, and Gone is empty.
+func (b *Baseline) Resolved() bool { return !b.nameless }
 
 // readable returns s as it comes back from JSON.
 func readable(s string) string { return string([]rune(s)) }
@@ -282,6 +316,14 @@ func (b *Baseline) Apply(g *Growth) {
 		}
 	}
 	b.gone = b.gone[:0]
+	b.nameless = len(g.Sites) > 0 &&
+		slices.ContainsFunc(b.entries, func(e baselineEntry) bool { return slices.ContainsFunc(e.Chain, isFunction) }) &&
+		!slices.ContainsFunc(g.Sites, func(s Site) bool {
+			return slices.ContainsFunc(s.Frames, func(f heap.Frame) bool { return isFunction(f.Function) })
+		})
+	if b.nameless {
+		return
+	}
 	for at := range counts {
 		if counts[at].seen == 0 {
 			b.gone = append(b.gone, at)
@@ -291,6 +333,7 @@ func (b *Baseline) Apply(g *Growth) {
 
 // Gone returns the chains of functions that the last Apply found no leak of,
 // as reports print them: they are mended, or the log does not come to them.
+// Without symbols (see Resolved) there are none.
 func (b *Baseline) Gone() []string {
 	chains := make([]string, len(b.gone))
 	for i, at := range b.gone {

@@ -114,7 +114,7 @@ func TestBaselineOfAnotherBuild(t *testing.T) {
 	b := NewBaseline(g)
 	for i := range g.Sites[0].Frames {
 		f := &g.Sites[0].Frames[i]
-		f.Addr, f.File, f.Line, f.Inlined = 0x2000, "src/log.c", 90, true
+		f.Addr, f.File, f.Line = 0x2000, "src/log.c", 90
 	}
 	g.Sites[0].Frames[1].Function = "log_dup.isra.0"
 	b.Apply(g)
@@ -189,4 +189,46 @@ func FuzzBaseline(f *testing.F) {
 		}
 		b.Apply(judged(t, "CONFIRMED 8/9 f", "SUSPECT 1/1 malloc <- log_dup <- 0x2b94c"))
 	})
+}
+
+// The symbols that nm prints tell nothing of inlined functions, the firmware's
+// ELF file does.
+func TestBaselineLeavesOutInlinedFunctions(t *testing.T) {
+	known := baseline(t, written(t, NewBaseline(judged(t, "CONFIRMED 8/9 malloc <- mqtt_publish"))))
+	g := judged(t, "CONFIRMED 8/9 malloc <- msg_new <- mqtt_publish")
+	g.Sites[0].Frames[1].Inlined = true
+	known.Apply(g)
+	if !g.Sites[0].Baseline || len(known.Gone()) > 0 {
+		t.Errorf("not known; gone: %q", known.Gone())
+	}
+	if d := cmp.Diff(written(t, known), written(t, NewBaseline(g))); d != "" {
+		t.Error(d)
+	}
+}
+
+// Without symbols no function that a baseline names can be found: that does not
+// mean that the leaks are mended.
+func TestBaselineWithoutSymbols(t *testing.T) {
+	const functions, addresses, stackless = "CONFIRMED 8/9 malloc <- log_dup", "CONFIRMED 8/9 0x8040 <- 0x8054", "CONFIRMED 8/9 [no stack: 8 to 15 bytes]"
+	for _, c := range []struct {
+		known, seen string
+		addresses   int // of the baseline
+		resolved    bool
+		gone        int
+	}{
+		{functions, addresses, 0, false, 0},
+		{functions, stackless, 0, false, 0},
+		{functions, "CONFIRMED 8/9 malloc <- 0x8054", 0, true, 1},
+		{functions, functions, 0, true, 0},
+		{addresses, addresses, 1, true, 0},
+		{addresses, functions, 1, true, 1},
+		{stackless, stackless, 0, true, 0},
+		{stackless, addresses, 0, true, 1},
+	} {
+		b := NewBaseline(judged(t, c.known))
+		b.Apply(judged(t, c.seen))
+		if b.Addresses() != c.addresses || b.Resolved() != c.resolved || len(b.Gone()) != c.gone {
+			t.Errorf("%s, then %s: %d addresses, resolved %v, gone %q", c.known, c.seen, b.Addresses(), b.Resolved(), b.Gone())
+		}
+	}
 }

@@ -3,6 +3,7 @@ package leak
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -71,6 +72,11 @@ func (p Pattern) String() string { return strings.Join(p.globs, " <- ") }
 // Match reports whether neighbouring frames of the chain, innermost first, fit
 // the pattern. The zero Pattern matches nothing.
 func (p Pattern) Match(frames []heap.Frame) bool { return p.match(namesOf(frames)) }
+
+// all reports whether the pattern fits any chain that is long enough.
+func (p Pattern) all() bool {
+	return len(p.globs) > 0 && !slices.ContainsFunc(p.globs, func(g string) bool { return strings.Trim(g, "*") != "" })
+}
 
 func (p Pattern) match(chain []names) bool {
 	if len(p.globs) == 0 {

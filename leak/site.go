@@ -90,6 +90,9 @@ func appendNumber(b []byte, v uint64) []byte {
 // unknown.
 func sizeClass(n *heap.Node) byte { return byte(bits.Len64(Bytes(n))) }
 
+// noStack begins the name of a frame that stands for a stack that is not there.
+const noStack = "[no stack"
+
 // stackless stands for the call chain of a node that has none: what else
 // nodes of one origin have in common is the owner, and roughly the size. It is
 // empty if neither is known.
@@ -105,7 +108,7 @@ func stackless(snap *heap.Snapshot, n *heap.Node) []heap.Frame {
 	if len(words) == 0 {
 		return nil
 	}
-	return []heap.Frame{{Function: "[no stack: " + strings.Join(words, ", ") + "]"}}
+	return []heap.Frame{{Function: noStack + ": " + strings.Join(words, ", ") + "]"}}
 }
 
 // Resolve returns the frames of a whole stack, innermost first.

@@ -284,7 +284,8 @@ func (s *Site) most() int {
 
 // Unused returns what is to be said about the lines themselves after Apply, a
 // sentence without a full stop each: those that have expired, those that match
-// no call site, and those of leak: whose call sites do not leak.
+// no call site, and those of leak: that accept every leak or whose call sites
+// do not leak.
 func (s *Suppressions) Unused() []string {
 	var all []string
 	for i := range s.rules {
@@ -292,6 +293,8 @@ func (s *Suppressions) Unused() []string {
 		switch {
 		case r.expired:
 			all = append(all, fmt.Sprintf("%s expired on %s: look whether it still leaks", s.where(r), r.expires.AddDate(0, 0, -1).Format(dateLayout)))
+		case r.pattern.all() && !r.cache && r.maxNodes == 0 && r.maxBytes == 0:
+			all = append(all, s.where(r)+" accepts every leak, also new ones: name functions")
 		case !r.matched:
 			all = append(all, s.where(r)+" matches no call site")
 		case !r.needed && !r.cache:

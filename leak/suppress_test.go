@@ -65,7 +65,10 @@ func TestSuppressions(t *testing.T) {
 		{"comments", "\ufeff# known\r\n\r\n \tleak:log_*\t# why\r\n", "CONFIRMED 8/9 log_dup", "ci.supp:3: leak:log_*", "", ""},
 		{"no comment", "leak:f#1", "CONFIRMED 8/9 f#1", "ci.supp:1: leak:f#1", "", ""},
 		{"name with blanks and =", "leak:A::operator=(A const&) max_nodes=9", "CONFIRMED 8/9 A::operator=(A const&)", "ci.supp:1: leak:A::operator=(A const&) max_nodes=9", "", ""},
-		{"the first of two", "leak:f max_nodes=2\nleak:g\nleak:*", "CONFIRMED 8/9 f <- g", "ci.supp:2: leak:g", "", ""},
+		{
+			"the first of two", "leak:f max_nodes=2\nleak:g\nleak:*", "CONFIRMED 8/9 f <- g", "ci.supp:2: leak:g", "",
+			"ci.supp:3: leak:* accepts every leak, also new ones: name functions",
+		},
 
 		{"within nodes", "leak:f max_nodes=83", "CONFIRMED 83/90 f", "ci.supp:1: leak:f max_nodes=83", "", ""},
 		{"beyond nodes", "leak:f max_nodes=82", "CONFIRMED 83/90 f", "", "; ci.supp:1: leak:f max_nodes=82: it leaks 83 nodes", ""},
@@ -80,6 +83,10 @@ func TestSuppressions(t *testing.T) {
 			"; ci.supp:1: leak:f max_nodes=2: it leaks 3 nodes; ci.supp:2: leak:* max_nodes=1: it leaks 3 nodes", "",
 		},
 
+		{
+			"everything", "leak:* <- **", "CONFIRMED 3/20 f <- g", "ci.supp:1: leak:* <- **", "",
+			"ci.supp:1: leak:* <- ** accepts every leak, also new ones: name functions",
+		},
 		{"last day", "leak:f expires=2026-11-22", "CONFIRMED 3/20 f", "ci.supp:1: leak:f expires=2026-11-22", "", ""},
 		{
 			"expired", "leak:f expires=2026-11-21", "CONFIRMED 3/20 f", "", "; ci.supp:1: leak:f expires=2026-11-21: has expired",
