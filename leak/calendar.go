@@ -1,9 +1,10 @@
 package leak
 
 import (
+	"fmt"
 	"math"
 	"slices"
-	"time"
+	"strconv"
 )
 
 // A calendar says when the columns of a run were taken.
@@ -14,7 +15,9 @@ type calendar struct {
 	x     []float64
 	timed bool // by a clock
 	// number is the listing of a column, as reports count.
-	number []int
+	number  []int
+	skipped int // listings in front of the series
+	stride  int // complete listings per column
 	// doom is the probability that a node that appeared in one column and is
 	// there in another dies before the next one, if it is no leak: doom[j][k]
 	// for j <= k < n-1.
@@ -30,7 +33,7 @@ func (p *population) date(skipped int) *calendar {
 	if p.calendar != nil {
 		return p.calendar
 	}
-	c := &calendar{n: len(p.columns)}
+	c := &calendar{n: len(p.columns), skipped: skipped, stride: p.stride}
 	c.x, c.timed = p.positions()
 	p.calendar = c
 	for _, column := range p.columns {
@@ -49,6 +52,50 @@ func (p *population) date(skipped int) *calendar {
 		}
 	}
 	return c
+}
+
+// listing returns the listing of a column, from 1.
+func (c *calendar) listing(column int) int { return c.number[column] - c.skipped }
+
+// within names an age in columns in listings, none of which is left out: it is
+// at most so many.
+func (c *calendar) within(columns int) string {
+	most := 0
+	for i := 0; i+columns < c.n; i++ {
+		most = max(most, c.number[i+columns]-c.number[i])
+	}
+	return listings(most) + c.seen()
+}
+
+// beyond names an age in columns as within does, but is at least so many
+// listings.
+func (c *calendar) beyond(columns int) string {
+	least := c.number[c.n-1] - c.number[0]
+	for i := 0; i+columns < c.n-1; i++ { // the last step may be shorter than the others
+		least = min(least, c.number[i+columns]-c.number[i])
+	}
+	return listings(least) + c.seen()
+}
+
+// latest names the listings after the last but so many columns.
+func (c *calendar) latest(columns int) string {
+	return listings(c.number[c.n-1] - c.number[max(0, c.n-1-columns)])
+}
+
+// seen says that ages are in steps of several listings, if so.
+func (c *calendar) seen() string {
+	if c.stride == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" (seen in every %s listing)", ordinal(c.stride))
+}
+
+// ordinal writes the number of a power of two: 2nd, 4th.
+func ordinal(n int) string {
+	if n%10 == 2 && n%100 != 12 {
+		return strconv.Itoa(n) + "nd"
+	}
+	return strconv.Itoa(n) + "th"
 }
 
 // matrix lays out what the site's nodes did. It is good until the next one.
@@ -128,18 +175,18 @@ func (p *population) positions() (x []float64, timed bool) {
 // steps returns the time from each column to the next, in any unit, and
 // whether a clock tells it.
 func (p *population) steps() (steps []float64, timed bool) {
-	steps, timed = make([]float64, len(p.columns)-1), true
+	n := len(p.columns)
+	steps = make([]float64, n-1)
+	t := timelineOf(p.columns)
 	for i := range steps {
-		d, ok := between(p.columns[i], p.columns[i+1])
-		steps[i] = float64(d)
-		timed = timed && ok && d > 0
-	}
-	if !timed {
-		for i := range steps {
-			steps[i] = float64(p.columns[i+1].number - p.columns[i].number)
+		if t.exact {
+			// Listings may follow each other in the same second.
+			steps[i] = max(t.at[i+1]-t.at[i], .02*t.at[n-1]/float64(n-1))
+		} else {
+			steps[i] = float64(max(1, p.columns[i+1].number-p.columns[i].number))
 		}
 	}
-	return steps, timed
+	return steps, t.exact && (len(t.set) == 0 || t.set[len(t.set)-1] < n-1)
 }
 
 // turnover returns how many nodes appeared in each column at the sites that
@@ -166,15 +213,4 @@ func (p *population) turnover() []float64 {
 		}
 	}
 	return came
-}
-
-// between returns the time from one column to another, if the source tells.
-func between(a, b column) (time.Duration, bool) {
-	switch {
-	case !a.time.IsZero() && !b.time.IsZero():
-		return b.time.Sub(a.time), b.time.After(a.time)
-	case a.hz != 0 && a.hz == b.hz && b.tick > a.tick:
-		return time.Duration(float64(b.tick-a.tick) / float64(a.hz) * float64(time.Second)), true
-	}
-	return 0, false
 }

@@ -105,8 +105,9 @@ func (all dumps) judge(t *track) judgement {
 	for _, b := range a.bytes[1:8] {
 		j.leakedBytes += b
 	}
-	tenth := (d.to - d.from) / 10
-	j.span = [2]column{{number: d.listing, tick: d.from + tenth, hz: d.hz}, {number: d.listing, tick: d.from + 8*tenth, hz: d.hz}}
-	j.perInterval = total
+	j.climb = climb{from: d.listing, to: d.listing, nodes: total, bytes: j.leakedBytes}
+	if d.hz > 0 {
+		j.climb.hours = .7 * float64(d.to-d.from) / float64(d.hz) / 3600
+	}
 	return j
 }

@@ -37,18 +37,19 @@ type judgement struct {
 	weak bool
 
 	age           int     // of maturity, in columns
+	older         string  // the same in words
 	first         int     // the first listing of the run, as reports count
 	since         int     // the listing after which births vote, as reports count
 	mature, freed float64 // nodes that got older, and how many of those were freed
 	events        float64 // the births of those left, clumps counting as fewer
 	leaked        int     // nodes born since the first column and mature
 	leakedBytes   uint64
-	perInterval   float64 // leaked nodes
-	// span holds the columns between which the leaked nodes were born.
-	span [2]column
+	climb         climb // of the leak
 
 	run      int // of the pool, from 0
 	from, to int // listings of the run
+	past     bool
+	ends     [2]Count // in from and to, of a run in the past
 }
 
 // generation judges a site by its generations of nodes: in a leak new nodes
@@ -176,7 +177,7 @@ func (m *matrix) judge(age int, deeper bool) judgement {
 	// Every site whose births alone do not settle it counts as a test, also if
 	// its births then turn out not to last: what they exclude depends on chance,
 	// too.
-	j := judgement{p: 1, verdict: Stable, age: age, first: m.number[0], since: m.number[v.start-1], tested: true}
+	j := judgement{p: 1, verdict: Stable, age: age, older: m.beyond(age), first: m.number[0], since: m.number[v.start-1], tested: true}
 	for _, n := range v.mature {
 		j.mature += n
 	}

@@ -19,11 +19,16 @@ type Series struct {
 	pools    map[string]*population // of the run that each pool is in
 	listings [][]Info
 	skipped  int
+	// histories are those of the pools, by name; order holds the same in the
+	// order of their first snapshots.
+	histories map[string]*history
+	order     []*history
 }
 
 // A track is a site and what its nodes did in the current run.
 type track struct {
 	Site
+	history    *history
 	population *population // the last one that the site had nodes in
 	cohorts    []*cohort   // in ascending order of birth
 	counts     bool        // nodes without addresses were seen
@@ -38,7 +43,7 @@ type Site struct {
 	// Stack is one of the raw stacks that resolve to Frames: the first seen.
 	Stack heap.Stack
 	// Counts has an entry for each listing in which the site has nodes, in
-	// ascending order.
+	// ascending order, except those whose Info says Uncounted.
 	Counts []Count
 	// Sized says that the size of every node is known, so that bytes mean
 	// something.
@@ -61,9 +66,9 @@ type Site struct {
 	// and 0 unless Sized. Both are 0 unless Verdict is Confirmed or Suspect.
 	LeakedNodes int
 	LeakedBytes uint64
-	// NodesPerHour and BytesPerHour are the rates at which the leak grows; 0
-	// where the time of the listings is unknown (see Options.Interval), and 0
-	// bytes unless Sized.
+	// NodesPerHour and BytesPerHour are the rates at which the leak grows, since
+	// it began or, if it has become faster, lately; 0 where the time of the
+	// listings is unknown (see Options.Interval), and 0 bytes unless Sized.
 	NodesPerHour, BytesPerHour float64
 	// Interesting is the index in Frames of the first frame that is not a
 	// wrapper of the allocation functions: the caller that matters.
@@ -81,6 +86,8 @@ type Site struct {
 
 	last int     // nodes in listing To
 	rate float64 // leaked nodes per listing
+	size float64 // mean of those nodes; 0 unless Sized
+	peak int     // most nodes in any listing
 	key  string
 }
 
@@ -112,7 +119,7 @@ type Options struct {
 
 // NewSeries returns an empty series whose stacks sym resolves.
 func NewSeries(sym heap.Symbolizer, o Options) *Series {
-	return &Series{options: o, pools: map[string]*population{}, sites: newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *track {
+	return &Series{options: o, pools: map[string]*population{}, histories: map[string]*history{}, sites: newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *track {
 		return &track{Site: Site{Pool: pool, Frames: frames, Stack: stack, Sized: true, Interesting: Interesting(frames, o.Wrappers), key: chainKey(frames)}}
 	})}
 }
@@ -131,12 +138,12 @@ func (s *Series) Add(l Listing) {
 	all := infos(l)
 	s.listings = append(s.listings, all)
 	for i, snap := range l {
-		s.add(snap, &all[i], len(s.listings))
+		s.add(snap, &all[i], place{len(s.listings), i})
 	}
 }
 
-func (s *Series) add(snap *heap.Snapshot, in *Info, listing int) {
-	p := s.population(snap)
+func (s *Series) add(snap *heap.Snapshot, in *Info, at place) {
+	p, listing := s.population(snap), at.listing
 	votes := in.Votes()
 	why := ""
 	if votes {
@@ -147,8 +154,10 @@ func (s *Series) add(snap *heap.Snapshot, in *Info, listing int) {
 	}
 	p.note(snap, in, listing, votes, why != "")
 	if votes {
-		p.begin(listing, snap)
+		p.begin(listing, in)
 	}
+	h := s.history(in.Pool)
+	h.begin(at, in)
 	m := merger{population: p, lossy: in.Missing > 0}
 	for i := range snap.Nodes {
 		n := &snap.Nodes[i]
@@ -169,11 +178,22 @@ func (s *Series) add(snap *heap.Snapshot, in *Info, listing int) {
 			t = s.sites.site(snap, n)
 			t.counts = t.counts || n.Addr == 0
 		}
-		t.count(n, listing)
+		h.count(t, n, listing)
 	}
 	if votes {
 		m.end()
 	}
+	h.thin(s)
+}
+
+func (s *Series) history(pool string) *history {
+	h := s.histories[pool]
+	if h == nil {
+		h = &history{window: Window{Pool: pool}, stride: 1}
+		s.histories[pool] = h
+		s.order = append(s.order, h)
+	}
+	return h
 }
 
 // population returns the run of the pool that a snapshot belongs to.
@@ -190,10 +210,15 @@ func (s *Series) population(snap *heap.Snapshot) *population {
 	return p
 }
 
-// count counts a node of the site.
-func (t *track) count(n *heap.Node, listing int) {
+// count counts a node of a site in the present listing.
+func (h *history) count(t *track, n *heap.Node, listing int) {
+	if t.history == nil {
+		t.history = h
+		h.tracks = append(h.tracks, t)
+	}
 	if k := len(t.Counts); k == 0 || t.Counts[k-1].Listing != listing {
 		t.Counts = append(t.Counts, Count{Listing: listing})
+		h.counts++
 	}
 	c := &t.Counts[len(t.Counts)-1]
 	c.Nodes++
@@ -202,6 +227,7 @@ func (t *track) count(n *heap.Node, listing int) {
 	if bytes == 0 {
 		t.Sized = false
 	}
+	t.peak = max(t.peak, c.Nodes)
 }
 
 // Growth is what a series of listings shows.
@@ -212,6 +238,9 @@ type Growth struct {
 	// change how listings are numbered here.
 	Skipped int
 	Pools   []Window // in the order of their first snapshot
+	// Notes say what limits the answer besides partial and too few listings: a
+	// sentence without a full stop each.
+	Notes []string
 	// Sites holds all call sites: the gravest verdict first, then the fastest
 	// leak, in bytes where all sizes are known, then the largest growth, then
 	// the most nodes in the last compared listing, then by name.
@@ -241,19 +270,25 @@ func (g *Growth) Has(i int, pool string) bool {
 
 // Growth judges what has been added so far.
 func (s *Series) Growth() *Growth {
-	g := &Growth{Listings: s.listings, Skipped: s.skipped, Pools: windows(s.listings)}
+	g := &Growth{Listings: s.listings, Skipped: s.skipped}
+	for _, h := range s.order {
+		g.Pools = append(g.Pools, h.window)
+	}
 	g.Sites = make([]Site, len(s.sites.all))
 	found := s.judge(g)
 	for i := range g.Sites {
 		site := &g.Sites[i]
 		first, last := site.At(site.From), site.At(site.To)
+		if j := &found[i]; j.past && site.From == j.from && site.To == j.to {
+			first, last = j.ends[0], j.ends[1]
+		}
 		site.last = last.Nodes
 		site.Growth = last.Nodes - first.Nodes
 		if site.Sized {
 			site.GrowthBytes = int64(last.Bytes - first.Bytes)
 		}
 	}
-	s.rates(g, found)
+	g.Notes = slices.Concat(s.rates(g, found), s.thinning())
 	g.sort()
 	return g
 }

@@ -126,7 +126,6 @@ func (j *judgement) conclude(site *Site, proven bool) {
 	if site.Sized {
 		site.LeakedBytes = j.leakedBytes
 	}
-	site.rate = j.perInterval
 }
 
 // old names the mature nodes.
@@ -136,7 +135,7 @@ func (j *judgement) old() string {
 		s = fmt.Sprintf("%s born since listing %d", nodes(j.mature), j.since)
 	}
 	if j.age > 0 {
-		s += " that got older than " + listings(j.age)
+		s += " that got older than " + j.older
 	}
 	return s
 }
@@ -200,6 +199,7 @@ func (s *Series) close(p *population) {
 			if j.tested {
 				t.tests++
 			}
+			j.past, j.ends = true, [2]Count{t.At(j.from), t.At(j.to)}
 			t.past = graver(t.past, j)
 		}
 		t.population, t.cohorts = nil, nil
@@ -225,8 +225,7 @@ func (p *population) judge(t *track, skipped int) judgement {
 				j.leakedBytes += c.bytes
 			}
 		}
-		j.span = [2]column{p.columns[0], p.columns[end]}
-		j.perInterval = float64(j.leaked) / m.x[end]
+		j.climb = m.pace(t.cohorts, end)
 	}
 	return j
 }

@@ -44,6 +44,7 @@ type column struct {
 	time   time.Time
 	tick   uint64
 	hz     uint64
+	nodes  int // used ones
 }
 
 // maxColumns bounds the listings that are told apart. Beyond it every second
@@ -110,8 +111,8 @@ func (c *cohort) at(column int) int {
 }
 
 // begin starts a complete listing.
-func (p *population) begin(number int, s *heap.Snapshot) {
-	c := column{number, s.Time, s.Tick, s.TickHz}
+func (p *population) begin(number int, in *Info) {
+	c := column{number, in.Time, in.Tick, in.TickHz, in.Nodes}
 	last := len(p.columns) - 1
 	switch {
 	case last >= 0 && (p.seen-1)%p.stride != 0:

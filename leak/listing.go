@@ -16,21 +16,21 @@ type Listing []*heap.Snapshot
 func Listings(source iter.Seq2[*heap.Snapshot, error]) iter.Seq2[Listing, error] {
 	return func(yield func(Listing, error) bool) {
 		var l Listing
+		seen := map[string]bool{}
 		var failed error
 		for s, err := range source {
 			if err != nil {
 				failed = err
 				break
 			}
-			for _, before := range l {
-				if before.Pool == s.Pool {
-					if !yield(l, nil) {
-						return
-					}
-					l = nil
-					break
+			if seen[s.Pool] {
+				if !yield(l, nil) {
+					return
 				}
+				l = nil
+				seen = map[string]bool{}
 			}
+			seen[s.Pool] = true
 			l = append(l, s)
 		}
 		if len(l) > 0 && !yield(l, nil) {
@@ -75,6 +75,10 @@ type Info struct {
 	Boot         int        // as in heap.Snapshot
 	Marks        []string   // as in heap.Snapshot
 	Stats        heap.Stats // as in heap.Snapshot
+
+	// Uncounted says that what the sites hold in this listing is not known any
+	// more: of a long series the counts of some are dropped.
+	Uncounted bool
 }
 
 func info(s *heap.Snapshot) Info {

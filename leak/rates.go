@@ -2,23 +2,83 @@ package leak
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/heapwright/heapwright/heap"
 )
 
-// rates fills in how fast the leaks grow, and how long the pools last.
-func (s *Series) rates(g *Growth, found []judgement) {
+// A climb is how fast a leak grows: so many nodes from one listing of a run to
+// another.
+type climb struct {
+	from, to int     // listings
+	hours    float64 // between them; 0: as the listings tell
+	nodes    float64
+	bytes    uint64
+}
+
+// steeper is how unlikely it must be by chance that so many of a leak's nodes
+// came in its second half, for only that half to tell how fast it grows.
+const steeper = .01
+
+// pace returns how fast a leak grows whose nodes were born up to a column: from
+// the one before its first node on or, if most came late, in the second half
+// of that.
+func (m *matrix) pace(cohorts []*cohort, end int) climb {
+	births := make([]float64, end+1)
+	bytes := make([]uint64, end+1)
+	start, all := end, climb{}
+	for _, c := range cohorts {
+		if c.born > 0 && c.born <= end && c.alive > 0 {
+			births[c.born], bytes[c.born] = float64(c.alive), c.bytes
+			start = min(start, c.born-1)
+		}
+	}
+	from := func(column int) (g climb) {
+		g.from, g.to = m.listing(column), m.listing(end)
+		for i := column + 1; i <= end; i++ {
+			g.nodes += births[i]
+			g.bytes += bytes[i]
+		}
+		return g
+	}
+	all = from(start)
+	half := start
+	for half+1 < end && m.x[half]-m.x[start] < (m.x[end]-m.x[start])/2 {
+		half++
+	}
+	if half == start {
+		return all
+	}
+	second := from(half)
+	spread := dispersion(births[start+1:])
+	share := (m.x[half] - m.x[start]) / (m.x[end] - m.x[start])
+	if fewer((all.nodes-second.nodes)/spread, second.nodes/spread, share) < steeper {
+		return second
+	}
+	return all
+}
+
+// rates fills in how fast the leaks grow, and how long the pools last. It
+// returns what is to be said about the clock.
+func (s *Series) rates(g *Growth, found []judgement) (notes []string) {
+	times := s.paces()
 	for i := range g.Sites {
-		site, j := &g.Sites[i], &found[i]
+		site, j := &g.Sites[i], &found[i].climb
 		if site.LeakedNodes == 0 {
 			continue
 		}
-		if d := s.elapsed(j.span[0], j.span[1]); d > 0 {
-			site.NodesPerHour = float64(site.LeakedNodes) / d.Hours()
-			site.BytesPerHour = float64(site.LeakedBytes) / d.Hours()
+		site.rate = j.nodes / float64(max(1, j.to-j.from))
+		if site.Sized && j.nodes > 0 {
+			site.size = float64(j.bytes) / j.nodes
+		}
+		hours := j.hours
+		if hours == 0 {
+			hours = times.hours(site.Pool, j.from, j.to)
+		}
+		if hours > 0 {
+			site.NodesPerHour = j.nodes / hours
+			site.BytesPerHour = site.NodesPerHour * site.size
 		}
 	}
 	leaks := map[string]*leakage{}
@@ -40,12 +100,13 @@ func (s *Series) rates(g *Growth, found []judgement) {
 			continue
 		}
 		if !l.sized {
-			l.bytesPerHour = s.shrinkage(g, w)
+			l.bytesPerHour = s.shrinkage(times, w)
 		}
 		if w.Free > 0 && l.bytesPerHour > 0 {
-			w.Exhaustion = hours(float64(w.Free) / l.bytesPerHour)
+			w.Exhaustion = lasting(float64(w.Free) / l.bytesPerHour)
 		}
 	}
+	return times.notes()
 }
 
 // leakage is what the confirmed leaks of a pool add up to. Where the sizes of
@@ -58,30 +119,23 @@ type leakage struct {
 // shrinkage returns how many bytes of free memory a pool lost in an hour over
 // its window: the median of the slopes between any two listings (Theil and
 // Sen), so that a single large allocation does not count.
-func (s *Series) shrinkage(g *Growth, w *Window) float64 {
+func (s *Series) shrinkage(times *paces, w *Window) float64 {
 	type point struct {
-		at   column
-		free float64
+		listing int
+		free    float64
 	}
 	var points []point
-	for i := w.First; i >= 1 && i <= w.Last; i++ {
-		for _, in := range g.Listings[i-1] {
-			if in.Pool == w.Pool && in.Stats != (heap.Stats{}) {
-				points = append(points, point{column{i, in.Time, in.Tick, in.TickHz}, float64(in.Stats.Free)})
-			}
+	for _, at := range s.histories[w.Pool].shown {
+		if in := at.info(s); w.First <= at.listing && at.listing <= w.Last && in.Stats != (heap.Stats{}) {
+			points = append(points, point{at.listing, float64(in.Stats.Free)})
 		}
 	}
-	for len(points) > 2*maxColumns {
-		for i := range len(points) / 2 {
-			points[i] = points[2*i]
-		}
-		points = points[:len(points)/2]
-	}
+	points = thinned(points, 2*maxColumns)
 	var slopes []float64
 	for i := range points {
 		for j := i + 1; j < len(points); j++ {
-			if d := s.elapsed(points[i].at, points[j].at); d > 0 {
-				slopes = append(slopes, (points[i].free-points[j].free)/d.Hours())
+			if h := times.hours(w.Pool, points[i].listing, points[j].listing); h > 0 {
+				slopes = append(slopes, (points[i].free-points[j].free)/h)
 			}
 		}
 	}
@@ -92,35 +146,35 @@ func (s *Series) shrinkage(g *Growth, w *Window) float64 {
 	return max(0, slopes[len(slopes)/2])
 }
 
-// elapsed returns the time between two listings of a run, 0 if it is unknown.
-func (s *Series) elapsed(a, b column) time.Duration {
-	if d, ok := between(a, b); ok {
-		return d
-	}
-	return time.Duration(min(float64(b.number-a.number)*float64(s.options.Interval), math.MaxInt64/2))
-}
+// longest is how long memory may last for that to be worth a figure.
+const longest = 100 * 365 * 24 // hours
 
-// hours converts to a Duration, at most the longest one.
-func hours(h float64) time.Duration {
-	if d := h * float64(time.Hour); d < math.MaxInt64 {
-		return time.Duration(d)
+// lasting converts hours to a Duration; 0 for ages.
+func lasting(hours float64) time.Duration {
+	if hours > longest {
+		return 0
 	}
-	return math.MaxInt64
+	return time.Duration(hours * float64(time.Hour))
 }
 
 // sort puts the sites into the order that Growth documents.
 func (g *Growth) sort() {
-	sized := true
+	sized, timed := true, true
 	for i := range g.Sites {
 		if site := &g.Sites[i]; site.LeakedNodes > 0 {
 			sized = sized && site.Sized
+			timed = timed && site.NodesPerHour > 0
 		}
 	}
 	speed := func(s *Site) float64 {
-		if sized && s.LeakedNodes > 0 {
-			return s.rate * float64(s.LeakedBytes) / float64(s.LeakedNodes)
+		v := s.rate
+		if timed {
+			v = s.NodesPerHour
 		}
-		return s.rate
+		if sized {
+			v *= s.size
+		}
+		return v
 	}
 	slices.SortFunc(g.Sites, func(a, b Site) int {
 		return cmp.Or(

@@ -54,16 +54,16 @@ func (m *matrix) transient(age int, left float64) string {
 	case stay == 0 || m.outlives(1, life) == 0:
 		return m.freedWithin(life)
 	}
-	return fmt.Sprintf("of %s new nodes %s %s left, all of the last %s: churn", number(came), number(stay), are(stay), listings(age+1))
+	return fmt.Sprintf("of %s new nodes %s %s left, all of the last %s: churn", number(came), number(stay), are(stay), m.latest(age+1))
 }
 
 // freedWithin says that every new node is freed within some columns; if those
 // of the first listing are too, it says so.
 func (m *matrix) freedWithin(life int) string {
 	if m.outlives(0, life) > 0 {
-		return fmt.Sprintf("every new node is freed within %s: churn", listings(life))
+		return fmt.Sprintf("every new node is freed within %s: churn", m.within(life))
 	}
-	return fmt.Sprintf("every node is freed within %s: churn", listings(life))
+	return fmt.Sprintf("every node is freed within %s: churn", m.within(life))
 }
 
 // outlives counts the nodes, from a column of birth on, that were there life

@@ -275,7 +275,7 @@ func (r *rule) excess(s *Site) string {
 // most returns how many nodes the site holds in the listing in which it holds
 // the most.
 func (s *Site) most() int {
-	n := 0
+	n := s.peak
 	for _, c := range s.Counts {
 		n = max(n, c.Nodes)
 	}

@@ -13,12 +13,19 @@ func (s *Series) trend(t *track, w Window) judgement {
 		return judgement{}
 	}
 	var counts []float64
-	for i := w.First; i <= w.Last; i++ {
-		for _, in := range s.listings[i-1] {
-			if in.Pool == t.Pool && in.Votes() {
-				counts = append(counts, float64(t.At(i).Nodes))
-			}
+	next := 0
+	for _, at := range t.history.shown {
+		for next < len(t.Counts) && t.Counts[next].Listing < at.listing {
+			next++
 		}
+		if in := at.info(s); at.listing < w.First || at.listing > w.Last || !in.Votes() || in.Uncounted {
+			continue
+		}
+		held := 0.0
+		if next < len(t.Counts) && t.Counts[next].Listing == at.listing {
+			held = float64(t.Counts[next].Nodes)
+		}
+		counts = append(counts, held)
 	}
 	counts = thinned(counts, maxColumns)
 	n := len(counts)
@@ -35,20 +42,9 @@ func (s *Series) trend(t *track, w Window) judgement {
 		j.candidate, j.tested, j.weak, j.verdict = true, true, true, Inconclusive
 		j.reason = fmt.Sprintf("grows steadily, by %s; without addresses that may be a cache", nodes(grown))
 		j.leaked = int(grown)
-		j.perInterval = grown / float64(n-1)
-		j.span = [2]column{s.column(w.First, t.Pool), s.column(w.Last, t.Pool)}
+		j.climb = climb{from: w.First, to: w.Last, nodes: grown}
 	}
 	return j
-}
-
-// column returns when a listing of a pool was taken.
-func (s *Series) column(listing int, pool string) column {
-	for _, in := range s.listings[listing-1] {
-		if in.Pool == pool {
-			return column{listing, in.Time, in.Tick, in.TickHz}
-		}
-	}
-	return column{number: listing}
 }
 
 // thinned leaves out values evenly until there are at most most; it keeps the
