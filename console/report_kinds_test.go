@@ -181,6 +181,22 @@ func TestReportsKinds(t *testing.T) {
 			"first node",
 		},
 		{
+			"64-bit memcheck of a link, the magic being right",
+			"[ERR][OsMemIntegrityCheck], 1126, memory check error!\n freeNodeInfo.pstNext:0x41 is out of legal mem range[0xffffffc000057000, 0xffffffc000f57bc0]\n\n the broken node is the first node\n" +
+				" broken node head: 0x3fffa83f7  0x41  0xffffffc000f57bc0  0x80000c00, pre node head: 0x3fffa83f7  (nil)  0xffffffc000f57bc0  0x80000c00\n" +
+				"cur node: 0xffffffc000057bc0\npre node: 0xffffffc000057bc0\npre node was allocated by task:net\n" + panics,
+			[]string{"header-damaged check 0xffffffc000057bc0 8 bytes at 0x13bd4"},
+			"first node",
+		},
+		{
+			"details soon after a whole report", findBad + copyIs + goodCopy + front + strings.Repeat("hello\n", maxAfter) + front,
+			[]string{"header-damaged alloc 0xb6948 behind 0xb5d48 used recovered repaired"}, "",
+		},
+		{
+			"details long after it", findBad + copyIs + goodCopy + front + strings.Repeat("hello\n", maxAfter+1) + front,
+			[]string{"header-damaged alloc 0xb6948 behind 0xb5d48 used recovered repaired", "header-damaged  0x0 behind 0xb5d48 used partial"}, "not in the log",
+		},
+		{
 			"memcheck of the first node",
 			"[ERR][OsMemIntegrityCheck], 1143, memory check error!\n freeNodeInfo.pstNext:(nil) is out of legal mem range[0x598c0, 0x1000000]\n\n the broken node is the first node\n" +
 				"\n broken node head: 0x59bd0  (nil)  0xffffb8  0x48, pre node head: 0x59bd0  (nil)  0xffffb8  0x48\ncur node: 0x59bac\npre node: 0x59bac\npre node was allocated by task:net\n" + panics,
