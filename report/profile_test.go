@@ -142,6 +142,43 @@ func TestProfileAddresses(t *testing.T) {
 	}
 }
 
+// Mappings are half open, and nothing outside belongs to one.
+func TestProfileMappings(t *testing.T) {
+	p := newProfiler(&Document{Mappings: []heap.Mapping{{Start: 0x3000, Limit: 0x4000}, {Start: 0x1000, Limit: 0x2000}}})
+	for a, want := range map[heap.Addr]uint64{
+		0: 0, 0xfff: 0, 0x1000: 0x1000, 0x1fff: 0x1000, 0x2000: 0, 0x2fff: 0, 0x3000: 0x3000, 0x3fff: 0x3000, 0x4000: 0, ^heap.Addr(0): 0,
+	} {
+		m := p.mapping(a)
+		if (m == nil) != (want == 0) || m != nil && m.Start != want {
+			t.Errorf("%s is in %+v, want %#x", a, m, want)
+		}
+	}
+}
+
+// Functions inlined into each other share a location with the one that holds
+// them, and with no other.
+func TestProfileInlining(t *testing.T) {
+	p := newProfiler(&Document{})
+	var got [][]string
+	for _, l := range p.stack([]heap.Frame{
+		{Addr: 0x10, Function: "a", Inlined: true},
+		{Addr: 0x10, Function: "b", Inlined: true},
+		{Addr: 0x10, Function: "c"},
+		{Addr: 0x10, Function: "c"}, // recursion from one place
+		{Addr: 0x20, Function: "d", Inlined: true},
+		{Addr: 0x30, Function: "e"},
+	}) {
+		var names []string
+		for _, line := range l.Line {
+			names = append(names, line.Function.Name)
+		}
+		got = append(got, names)
+	}
+	if d := cmp.Diff([][]string{{"a", "b", "c"}, {"c"}, {"d"}, {"e"}}, got); d != "" {
+		t.Error(d)
+	}
+}
+
 // Nodes without a call stack are of a site too, which has a name and a verdict.
 func TestProfileWithoutStacks(t *testing.T) {
 	sym := chains{&leak.Growth{}}

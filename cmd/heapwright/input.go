@@ -190,7 +190,7 @@ const fewCalls = 5
 // if they do not.
 func (in *input) doubt(sym heap.Symbolizer, stacks []heap.Stack) string {
 	resolved, total := symbol.Coverage(sym, stacks)
-	if resolved*2 < total {
+	if strangers(resolved, total) {
 		return fmt.Sprintf("%s of %d return addresses lie in functions of %s: it is probably not the firmware that printed this log", few(resolved), total, in.symbols)
 	}
 	t, ok := sym.(*symbol.Table)
@@ -198,11 +198,19 @@ func (in *input) doubt(sym heap.Symbolizer, stacks []heap.Stack) string {
 		return ""
 	}
 	calls, checked := t.Calls(stacks)
-	if checked < fewCalls || calls*5 >= checked*4 {
+	if !otherBuild(calls, checked) {
 		return ""
 	}
 	return fmt.Sprintf("%s of %d return addresses follow a call in %s: it is probably not the build that wrote this log", few(calls), checked, in.symbols)
 }
+
+// strangers reports whether so few return addresses lie in functions that the
+// program is another one: fewer than half.
+func strangers(resolved, total int) bool { return resolved*2 < total }
+
+// otherBuild reports whether so few of the return addresses looked at follow a
+// call that the build is another one: fewer than four in five.
+func otherBuild(calls, checked int) bool { return checked >= fewCalls && calls*5 < checked*4 }
 
 func few(n int) string {
 	if n == 0 {
