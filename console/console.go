@@ -12,7 +12,9 @@
 // file that fills in one dialect value; the table below lists them. What is no
 // listing has files of its own: report*.go what a device reports itself about a
 // damaged heap, record*.go event streams, pool.go totals, task.go the names of
-// owners, time.go the time stamps of loggers.
+// owners, names.go functions that the log gives for addresses, time.go the time
+// stamps of loggers, systems.go what system a log is from, unread.go what it
+// says about the heap that nobody examines.
 package console
 
 import (

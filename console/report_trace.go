@@ -13,7 +13,8 @@ import (
 const maxTrace = 64
 
 // A reportTrace collects what a report says about where the device was: the
-// running task, the registers of an exception, the backtrace.
+// running task, pc and lr of an exception (its other registers are recognised
+// as part of the report and not kept), the backtrace.
 //
 //	runTask->taskName = SerialShellTask          <- OsBackTrace
 //	runTask->taskId = 0

@@ -201,6 +201,11 @@ func TestExplain(t *testing.T) {
 		{"overflow of the first field only", nil, header("*-----", 'A'), 0x400, []string{"by at least 40 bytes if it left no gap"}, []string{"in the middle of the damage"}},
 		{"zeroes", nil, header("******", 0), 0x400, []string{"with zeroes", "zeroes"}, nil},
 		{"underflow", nil, header("-----*", 0xff), 0x1000, []string{"an underflow", "task log's buffer of at most 184 bytes at 0x1048", "does not reach the header's start"}, []string{"overflow"}},
+		{"underflow of a node without room", nil, func() *heap.Finding {
+			f := header("-----*", 0xff)
+			f.Subject.Total = 0x40
+			return f
+		}(), 0x1000, []string{"right in front of task log's buffer at 0x1048"}, []string{"at most"}},
 		{"stray write", nil, header("--*---", 9), 0, []string{"a stray write"}, []string{"task net"}},
 		{"nothing differs", nil, header("------", 9), 0, []string{"cannot be told"}, []string{"task net"}},
 		{"free memory in front", nil, free, 0x400, []string{"the free node 0x400", "after it had been freed", "whoever used it last"}, []string{"task net"}},
