@@ -94,17 +94,9 @@ func (v *view) alert(s *leak.Site, rank int) alert {
 	if s.Reason != "" {
 		message += " " + sentence(plain.Clean(s.Reason))
 	}
-	source := ""
-	if w := v.windows[s.Pool]; w.Last > 0 {
-		for _, in := range v.Listings[w.Last-1] {
-			if in.Pool == s.Pool {
-				source = in.Source
-			}
-		}
-	}
 	return alert{
 		rule: siteRule(s.Verdict), message: message, pool: s.Pool,
-		frames: frames, whole: s.Frames, stacks: []namedStack{{"allocated in", s.Frames}}, source: source,
+		frames: frames, whole: s.Frames, stacks: []namedStack{{"allocated in", s.Frames}}, source: v.sources[s.Pool],
 		fingerprint: fingerprint("leak", s.Pool, s.Frames), rank: rank, site: s,
 	}
 }

@@ -23,7 +23,8 @@
 //	    "reason": "...",                why, as a clause
 //	    "pool": "",                     empty: the only or main pool
 //	    "growth": 83,                   nodes, last compared listing minus first
-//	    "nodes": [19,32,49,...],        per listing; null: the listing lacks the pool
+//	    "nodes": [19,32,49,...],        per listing; null: the listing lacks the pool, or,
+//	                                    of a pool in more than 1024 listings, is left out
 //	    "bytes": [760,1280,...],        per listing; the list is null if sizes are unknown
 //	    "leaked_nodes": 78,             0 unless confirmed or suspect
 //	    "leaked_bytes": 6240,           null if sizes are unknown

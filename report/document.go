@@ -71,22 +71,27 @@ type view struct {
 	*leak.Growth
 	windows map[string]leak.Window
 	listed  map[string][]listed
+	sources map[string]string // of the last compared listing
 }
 
 // listed is a listing that shows a pool.
 type listed struct {
 	listing int // from 1
 	partial bool
+	unknown bool // what sites hold there was dropped: it is nil, too
 }
 
 func newView(g *leak.Growth) *view {
-	v := &view{g, map[string]leak.Window{}, map[string][]listed{}}
+	v := &view{g, map[string]leak.Window{}, map[string][]listed{}, map[string]string{}}
 	for _, w := range g.Pools {
 		v.windows[w.Pool] = w
 	}
 	for i, l := range g.Listings {
 		for _, in := range l {
-			v.listed[in.Pool] = append(v.listed[in.Pool], listed{i + 1, in.Partial != ""})
+			v.listed[in.Pool] = append(v.listed[in.Pool], listed{i + 1, in.Partial != "", in.Uncounted})
+			if v.windows[in.Pool].Last == i+1 {
+				v.sources[in.Pool] = in.Source
+			}
 		}
 	}
 	return v
@@ -100,7 +105,7 @@ func (v *view) ends(s *leak.Site) (first, last leak.Count) {
 }
 
 // each calls f for every listing, with nil where the listing lacks the site's
-// pool.
+// pool, and where its count is unknown.
 func (v *view) each(s *leak.Site, f func(l listed, c *leak.Count)) {
 	shown, counts := v.listed[s.Pool], s.Counts
 	for i := 1; i <= len(v.Listings); i++ {
@@ -112,10 +117,13 @@ func (v *view) each(s *leak.Site, f func(l listed, c *leak.Count)) {
 		for shown = shown[1:]; len(shown) > 0 && shown[0].listing == i; shown = shown[1:] {
 			l.partial = l.partial || shown[0].partial
 		}
-		if len(counts) > 0 && counts[0].Listing == i {
+		switch {
+		case l.unknown:
+			f(l, nil)
+		case len(counts) > 0 && counts[0].Listing == i:
 			f(l, &counts[0])
 			counts = counts[1:]
-		} else {
+		default:
 			f(l, &leak.Count{Listing: i})
 		}
 	}

@@ -40,45 +40,65 @@ func isPartial(l []leak.Info) bool {
 // partial ones, and which were compared where that is not the first and last.
 func growthNotes(g *leak.Growth) []string { return append(partialGrowth(g), tooFew(g)...) }
 
-// partialGrowth says which listings are partial, and which were compared where
-// that is not the first and last.
+// mostNotes is how many listings or pools are named in notes of one kind.
+const mostNotes = 20
+
+// partialGrowth says which listings are partial, which were compared where that
+// is not the first and last, and what g itself has to note.
 func partialGrowth(g *leak.Growth) []string {
 	var notes []string
-	const most = 20
 	partial := 0
+	conclusive := map[string]bool{}
+	for _, w := range g.Pools {
+		conclusive[w.Pool] = w.Conclusive()
+	}
 	for i, l := range g.Listings {
 		for _, in := range l {
 			if in.Partial == "" {
 				continue
 			}
-			if partial++; partial > most {
+			if partial++; partial > mostNotes {
 				continue
 			}
 			s := fmt.Sprintf("listing %d%s is partial (%s): %s", i+1+g.Skipped, inPool(in.Pool), in.Source, in.Partial)
-			if g.Pool(in.Pool).Conclusive() {
+			if conclusive[in.Pool] {
 				s += "; it is not compared"
 			}
 			notes = append(notes, s)
 		}
 	}
-	if partial > most {
-		notes = append(notes, plain.Plural(partial-most, "more partial listing"))
+	if partial > mostNotes {
+		notes = append(notes, plain.Plural(partial-mostNotes, "more partial listing"))
 	}
+	inner := 0
 	for _, w := range g.Pools {
-		if w.Conclusive() && (w.First != 1 || w.Last != len(g.Listings)) {
+		if !w.Conclusive() || w.First == 1 && w.Last == len(g.Listings) {
+			continue
+		}
+		if inner++; inner <= mostNotes {
 			notes = append(notes, fmt.Sprintf("growth%s is from listing %d to listing %d", inPool(w.Pool), w.First+g.Skipped, w.Last+g.Skipped))
 		}
 	}
-	return notes
+	if inner > mostNotes {
+		notes = append(notes, fmt.Sprintf("so it is, between other listings, in %s", plain.Plural(inner-mostNotes, "more pool")))
+	}
+	return append(notes, g.Notes...)
 }
 
 // tooFew says where there are not two complete listings.
 func tooFew(g *leak.Growth) []string {
 	var notes []string
+	few := 0
 	for _, w := range g.Pools {
-		if w.Shown >= 2 && !w.Conclusive() {
+		if w.Shown < 2 || w.Conclusive() {
+			continue
+		}
+		if few++; few <= mostNotes {
 			notes = append(notes, fmt.Sprintf("there are not two complete listings%s: growth is from listing %d to listing %d, and what a partial one lacks passes for freed or new; let the device print another one to its end", inPool(w.Pool), w.First+g.Skipped, w.Last+g.Skipped))
 		}
+	}
+	if few > mostNotes {
+		notes = append(notes, fmt.Sprintf("nor are there in %s", plain.Plural(few-mostNotes, "more pool")))
 	}
 	if len(g.Listings) == 1 {
 		notes = append(notes, "one listing cannot show growth: let the device run, print another, and give the log of both, or both logs in order")

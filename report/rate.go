@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/heapwright/heapwright/leak"
@@ -51,9 +52,12 @@ func (v *view) total() string {
 	return ""
 }
 
-// number formats a quantity for people: one decimal below 10, millions as such.
+// number formats a quantity for people: one decimal below 10, millions as such,
+// and two digits of what is small.
 func number(n float64) string {
 	switch {
+	case n > 0 && n < .095:
+		return strconv.FormatFloat(n, 'f', min(6, 1-int(math.Floor(math.Log10(n)))), 64)
 	case n < 9.95:
 		return strconv.FormatFloat(n, 'f', 1, 64)
 	case n < 999_999.5:

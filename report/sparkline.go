@@ -16,7 +16,8 @@ var (
 
 // sparkline draws the nodes of a site over the listings, a character each,
 // between nothing and the most that it holds in one of them. Listings that are
-// not compared, because they are partial or lack the pool, are a dot.
+// not compared, because they are partial or lack the pool, are a dot; those
+// whose counts are unknown look like the one before.
 func (t *text) sparkline(v *view, s *leak.Site) string {
 	levels, gap := blocks, '·'
 	if t.ASCII {
@@ -26,6 +27,10 @@ func (t *text) sparkline(v *view, s *leak.Site) string {
 	most := 0
 	var counts []int
 	v.each(s, func(l listed, c *leak.Count) {
+		if l.unknown && len(counts) > 0 {
+			counts = append(counts, counts[len(counts)-1])
+			return
+		}
 		if c == nil || compared && l.partial {
 			counts = append(counts, -1)
 			return

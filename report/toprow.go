@@ -200,6 +200,7 @@ func (t *text) counts(v *view, s *leak.Site, name string, indent int, format fun
 	var all []string
 	v.each(s, func(l listed, c *leak.Count) {
 		switch {
+		case l.unknown: // a note says so
 		case c == nil:
 			all = append(all, "-")
 		case l.partial:
@@ -213,7 +214,7 @@ func (t *text) counts(v *view, s *leak.Site, name string, indent int, format fun
 		words = append(words, all[i])
 	}
 	if len(all) > maxCounts {
-		words = append(words, fmt.Sprintf("(%d of %d listings)", maxCounts, len(all)))
+		words = append(words, fmt.Sprintf("(%d of %d listings)", maxCounts, len(v.Listings)))
 	}
 	t.printf("%*s", indent, "")
 	t.paragraphAt(indent, strings.Join(words, " "), indent+len(name)+1)
