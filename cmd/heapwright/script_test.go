@@ -26,9 +26,14 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the command as a person would. The scripts find the real
-// logs in $LOGS; they copy what they need so that outputs hold short names.
+// logs in $LOGS and programs in $ELFS; they copy what they need so that outputs
+// hold short names.
 func TestScript(t *testing.T) {
 	logs, err := filepath.Abs("../../console/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elfs, err := filepath.Abs("../../symbol/testdata/elf")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +42,7 @@ func TestScript(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LOGS", logs)
+			e.Setenv("ELFS", elfs)
 			e.Setenv("COLUMNS", "80")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command otherwise
 			return nil
