@@ -254,3 +254,17 @@ func FuzzRecordFlood(f *testing.F) {
 		flood(t, prefix, loop, n)
 	})
 }
+
+// A wrong first guess at the digits of LRs does not last until the log ends.
+func TestChainsGuessAgain(t *testing.T) {
+	var table chainTable
+	table.put(0, []byte("000"))
+	table.split()
+	for i := range 40 {
+		table.put(i+1, fmt.Appendf(nil, "%x%x%x", 0x11000+4*i, 0x21744, 0x113dc))
+		table.split()
+	}
+	if n := table.doubtful(); n > minNews {
+		t.Errorf("%d of 40 not read", n)
+	}
+}
