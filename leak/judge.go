@@ -14,7 +14,7 @@ const falseChance = .05
 
 // leastEvents is how many independent births of nodes that stay it takes to
 // confirm a leak: with fewer a single one more or less decides.
-const leastEvents = 6
+const leastEvents = 5
 
 // judge fills in the verdicts of all sites, and what is compared. It returns
 // what they are made of.
