@@ -250,6 +250,17 @@ func TestScreenful(t *testing.T) {
 	}
 }
 
+// A taller screen shows more.
+func TestTallScreen(t *testing.T) {
+	g := judged()
+	rows := func(height int) int {
+		return strings.Count(growthText(t, g, Options{Width: 80, Height: height, Top: -1}), "→")
+	}
+	if rows(0) != 4 || rows(24) != 4 || rows(10) != 4 || rows(40) != 7 {
+		t.Error(rows(0), rows(24), rows(10), rows(40))
+	}
+}
+
 func TestTooFewListings(t *testing.T) {
 	g := series(
 		leak.Listing{listing(1, "", "cut", 1, 64, 1, 2)},

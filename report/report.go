@@ -16,6 +16,9 @@ import (
 type Options struct {
 	// Width is the number of columns text should fit into; 0: no limit.
 	Width int
+	// Height is how many lines the screen has; 0: unknown. Call sites that are
+	// not asked for fill it.
+	Height int
 	// Color allows ANSI colours in text.
 	Color bool
 	// Top is the number of call sites shown; 0: all; negative: all in JSON,

@@ -86,6 +86,39 @@ node                       size       total  LR[0]               LR[1]          
 	}
 }
 
+// What is not known is not 0, and owner 0 is known if it has a name.
+func TestNodesWithoutSizes(t *testing.T) {
+	s := &heap.Snapshot{
+		Label: "l", Source: "a.log:1", Owners: map[heap.Owner]string{0: "idle", 3: "net"},
+		Nodes: []heap.Node{{Addr: 0x1000, Size: 40, Stack: heap.Stack{}}, {Addr: 0x2000, Total: 48, Owner: 3, Stack: heap.Stack{}}},
+	}
+	text := write(t, func(w io.Writer) error {
+		n := NewNodesText(w, nil, Options{})
+		return errors.Join(n.Listing(leak.Listing{s}), n.Close(nil))
+	})
+	if !strings.Contains(text, "0x00001000:          40           ?") || !strings.Contains(text, "0x00002000:           ?          48") {
+		t.Error(text)
+	}
+	json := write(t, func(w io.Writer) error {
+		n := NewNodesJSON(w, sym)
+		return errors.Join(n.Listing(leak.Listing{s}), n.Close(nil))
+	})
+	for _, want := range []string{`"owner":0,"owner_name":"idle"`, `"owner":3,"owner_name":"net"`} {
+		if !strings.Contains(json, want) {
+			t.Errorf("no %s in %s", want, json)
+		}
+	}
+	s.Owners = nil
+	s.Nodes = s.Nodes[:1]
+	json = write(t, func(w io.Writer) error {
+		n := NewNodesJSON(w, sym)
+		return errors.Join(n.Listing(leak.Listing{s}), n.Close(nil))
+	})
+	if strings.Contains(json, "owner") {
+		t.Error(json)
+	}
+}
+
 // A listing written as text is read again as it was, a partial one as partial.
 func TestNodesTextIsALog(t *testing.T) {
 	in := leak.Listing{

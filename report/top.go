@@ -107,8 +107,14 @@ func verdicts(v *view) string {
 }
 
 // screenLines is how many lines the table takes unless asked for more: with
-// what stands around it, it fits into 24.
-const screenLines = 14
+// what stands around it, it fits into screenHeight.
+const (
+	screenLines  = 14
+	screenHeight = 24
+)
+
+// taller is how many lines the screen has beyond the usual.
+func (o Options) taller() int { return max(0, o.Height-screenHeight) }
 
 // sites writes the table of call sites.
 func (t *text) sites(v *view) {
@@ -128,14 +134,14 @@ func (t *text) sites(v *view) {
 			flat++
 		}
 	}
-	own, hidden := split(own, t.shown(len(own), screenful))
-	tolerated, hiddenTolerated := split(tolerated, t.shown(len(tolerated), screenful))
+	own, hidden := split(own, t.shown(len(own), screenful+t.taller()))
+	tolerated, hiddenTolerated := split(tolerated, t.shown(len(tolerated), screenful+t.taller()))
 	lay := t.layout(v, own, tolerated)
-	room := screenLines
+	room := screenLines + t.taller()
 	if len(own) > 0 {
 		t.WriteByte('\n')
 		t.titles(lay)
-		n := max(1, t.fitting(v, lay, own, screenLines))
+		n := max(1, t.fitting(v, lay, own, room))
 		for _, r := range own[:n] {
 			room -= t.lines(v, lay, r)
 			t.row(v, lay, r)

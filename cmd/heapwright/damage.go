@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -11,7 +12,6 @@ import (
 	"github.com/heapwright/heapwright/console"
 	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
-	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
 	"github.com/heapwright/heapwright/symbol"
@@ -35,11 +35,11 @@ Wild pointers passed to free are reports of the same kind.
 Understood are the reports of LiteOS 5.0 built with LOSCFG_MEM_HEAD_BACKUP
 (checksums, LOS_MemBadNodeShow, PROBABLY A WILD POINTER) or with
 LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK (memcheck, with its dumps and panic; that
-of OpenHarmony, too) and the frees that its event stream calls invalid, ESP-IDF's
-CORRUPT HEAP lines, and what RT-Thread prints about bad blocks. Listings in the
-same log tell who allocated the nodes, and lines of ESP-IDF's monitor what
-addresses are called. Several logs are read in the order given, each as that of
-a device of its own.
+of OpenHarmony, too) and the frees that its event stream calls invalid,
+ESP-IDF's CORRUPT HEAP lines, and what RT-Thread prints about bad blocks.
+Listings in the same log tell who allocated the nodes, and lines of ESP-IDF's
+monitor what addresses are called. Several logs are read in the order given,
+each as that of a device of its own.
 
 A log without reports does not prove the heap intact: see the note it ends with.
 
@@ -78,8 +78,7 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 		names = new(console.Names)
 		sym = names
 	}
-	d := &report.Document{Symbols: sym}
-	left := 0
+	in.names = sym
 	var systems []string
 	var failed error
 	var empty []error
@@ -93,11 +92,8 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 				failed = err
 			case item.Snapshot != nil:
 				e.Add(item.Snapshot)
-			case len(d.Findings) == maxFindings:
-				left++
 			default:
-				e.Explain(item.Finding)
-				d.Findings = append(d.Findings, *item.Finding)
+				in.finding(e, item.Finding)
 			}
 		}
 		in.notes = append(in.notes, e.Notes()...)
@@ -105,7 +101,7 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 			break
 		}
 	}
-	if failed != nil && (len(d.Findings) == 0 || out.toFile()) {
+	if failed != nil && (in.reports == 0 || out.toFile()) {
 		return failed
 	}
 	if len(empty) == len(logs) {
@@ -114,29 +110,21 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 	for _, err := range empty {
 		in.notes = append(in.notes, err.Error())
 	}
-	if left > 0 {
-		in.notes = append(in.notes, plain.Plural(left, "report")+" behind the first "+fmt.Sprint(maxFindings)+" left out")
-	}
-	if len(d.Findings) == 0 {
+	in.sayLeftOut()
+	stacks := findingStacks(in.findings)
+	if in.reports == 0 {
 		in.notes = append(in.notes, damage.Silence(systems)...)
-	} else if note := monitored(names, findingStacks(d.Findings)); note != "" {
+	} else if note := monitored(names, stacks); note != "" {
 		in.notes = append(in.notes, note)
 	} else {
-		in.checkSymbols(cmd, out, sym, findingStacks(d.Findings))
-		out.checkStrip(cmd, in, stackFrames(sym, findingStacks(d.Findings)))
+		in.checkSymbols(cmd, out, sym, stacks)
+		out.checkStrip(cmd, in, stackFrames(sym, stacks))
 	}
 	if failed != nil {
 		in.notes = append(in.notes, "the logs were not read to their end; what is above was found before")
 	}
-	d.Warnings, d.Notes = in.warnings, in.notes
-	err = out.document(cmd, d)
-	if err == nil && failed != nil {
-		return failed
-	}
-	if err == nil && len(d.Findings) > 0 {
-		return exitError{code: exitCorruption}
-	}
-	return err
+	err = out.document(cmd, &report.Document{Findings: in.findings, Symbols: sym, Warnings: in.warnings, Notes: in.notes})
+	return cmp.Or(err, failed, in.damaged())
 }
 
 var errEmpty = errors.New("the log is empty")

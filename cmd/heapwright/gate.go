@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -176,7 +175,7 @@ func (g *gate) apply(cmd *cobra.Command, in *input, out *output, growth *leak.Gr
 		return
 	}
 	gone := g.known.Gone()
-	if why := g.otherNames(in, growth, gone); why != "" {
+	if why := g.otherNames(in, gone); why != "" {
 		in.warn(cmd, out, why)
 		return
 	}
@@ -191,21 +190,14 @@ func (g *gate) apply(cmd *cobra.Command, in *input, out *output, growth *leak.Gr
 
 // otherNames says that the baseline and the call sites cannot be compared, as one
 // of them has names of functions and the other has addresses; "" if they can.
-func (g *gate) otherNames(in *input, growth *leak.Growth, gone []string) string {
-	unresolved, leaking := nameless(growth)
-	addresses := 0
-	for _, chain := range gone {
-		if allAddresses(chain) {
-			addresses++
-		}
-	}
+func (g *gate) otherNames(in *input, gone []string) string {
 	switch {
-	case len(gone) == 0:
-		return ""
-	case unresolved > 0 && in.symbols == "" && addresses < len(gone):
+	case !g.known.Resolved() && in.symbols == "":
 		return g.baseline + " lists functions, and without symbols there are none to compare with: give --symbols"
-	case addresses > 0 && unresolved < leaking:
-		return fmt.Sprintf("%s lists addresses, which change with every build: write it again with --symbols and --write-baseline", g.baseline)
+	case !g.known.Resolved():
+		return g.baseline + " lists functions, and " + in.symbols + " names none in this log: give the symbols of the build that wrote it"
+	case g.known.Addresses() > 0 && len(gone) > 0 && in.symbols != "":
+		return g.baseline + " lists addresses, which change with every build: write it again with --symbols and --write-baseline"
 	}
 	return ""
 }
@@ -224,19 +216,6 @@ func nameless(growth *leak.Growth) (unresolved, leaking int) {
 		}
 	}
 	return unresolved, leaking
-}
-
-// allAddresses reports whether a chain, as reports print it, names no function.
-func allAddresses(chain string) bool {
-	if i := strings.Index(chain, "] "); i >= 0 && chain[0] == '[' {
-		chain = chain[i+2:]
-	}
-	for _, level := range strings.Split(chain, " <- ") {
-		if _, err := strconv.ParseUint(level, 0, 64); err != nil || !strings.HasPrefix(level, "0x") {
-			return false
-		}
-	}
-	return true
 }
 
 // decide returns the outcome as an error with its exit code, nil for success.

@@ -168,8 +168,8 @@ func (in *input) sayReports(cmd *cobra.Command, out *output) {
 	}
 }
 
-// damaged is the exit code of verbs that compare and show where the device has
-// complained about its heap, but for anything graver.
+// damaged is the exit code of a device that has complained about its heap; nil
+// if it has not.
 func (in *input) damaged() error {
 	if in.reports > 0 {
 		return exitError{code: exitCorruption}
@@ -177,9 +177,11 @@ func (in *input) damaged() error {
 	return nil
 }
 
-// leftOut says how many reports were not kept.
-func leftOut(n int) string {
-	return fmt.Sprintf("%s behind the first %d left out", plain.Plural(n, "report"), maxFindings)
+// sayLeftOut says how many of the device's reports were not kept.
+func (in *input) sayLeftOut() {
+	if n := in.reports - len(in.findings); n > 0 {
+		in.notes = append(in.notes, fmt.Sprintf("%s behind the first %d left out", plain.Plural(n, "report"), maxFindings))
+	}
 }
 
 // fewCalls is how many return addresses must have been looked at to say that

@@ -154,11 +154,11 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	v.gate.apply(cmd, &v.in, &v.out, growth)
 	v.out.checkStrip(cmd, &v.in, growthFrames(growth))
 	findings := v.in.findings
-	if !v.showsFindings() {
+	if v.showsFindings() {
+		v.in.sayLeftOut()
+	} else {
 		findings = nil
 		v.in.sayReports(cmd, &v.out)
-	} else if n := v.in.reports - len(findings); n > 0 {
-		v.in.notes = append(v.in.notes, leftOut(n))
 	}
 	err = v.out.document(cmd, &report.Document{
 		FailOn: leastFailing[v.gate.failOn], Baseline: v.gate.known != nil,
@@ -189,9 +189,7 @@ func (v *leaks) findingsOnly(cmd *cobra.Command, sym heap.Symbolizer, err error)
 	}
 	why, _, _ := strings.Cut(err.Error(), "\n")
 	v.in.warnings = append(v.in.warnings, why)
-	if n := v.in.reports - len(v.in.findings); n > 0 {
-		v.in.notes = append(v.in.notes, leftOut(n))
-	}
+	v.in.sayLeftOut()
 	return errors.Join(v.out.document(cmd, &report.Document{
 		Findings: v.in.findings, Symbols: sym, Warnings: v.in.warnings, Notes: v.in.notes,
 	}), err)

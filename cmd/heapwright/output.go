@@ -186,6 +186,7 @@ func (o *output) writeAll(cmd *cobra.Command, document func(io.Writer, report.Op
 	if !o.toFile() {
 		out := cmd.OutOrStdout()
 		options.Width, options.Color = terminal(out)
+		options.Height = height(out)
 		options.ASCII = !unicodeWelcome(out)
 		return document(out, options)
 	}
@@ -206,6 +207,15 @@ func terminal(w io.Writer) (width int, color bool) {
 		width = n
 	}
 	return width, color
+}
+
+// height returns how many lines a terminal shows, 0 if w is none.
+func height(w io.Writer) int {
+	lines := 0
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		_, lines, _ = term.GetSize(int(f.Fd()))
+	}
+	return lines
 }
 
 // unicodeWelcome reports whether w shows more than ASCII characters. A locale
