@@ -94,5 +94,8 @@
 // node that lives on, unless nodes carry births or serial numbers.
 //
 // Memory is bounded: of more than 128 listings in a run every second one is
-// left out, as if it had not been taken, and so on.
+// left out, as if it had not been taken, and so on. What each site held is kept
+// of at most 1024 listings of a pool, or of 128 if there are many sites: beyond
+// that the older ones are thinned, but for the ends of what is compared (see
+// [Info], Uncounted).
 package leak

@@ -8,9 +8,18 @@ type history struct {
 	run    stretch // the present one
 	shown  []place // in ascending order
 	tracks []*track
-	stride int // of the older listings, the counts of one in so many are kept
-	kept   int // listings whose counts are kept
-	counts int // that are kept
+	stride int       // of the older listings, the counts of one in so many are kept
+	kept   []counted // the listings whose counts are kept
+	counts int       // that are kept
+	// complete and partial are how many listings there are of each.
+	complete, partial int
+}
+
+// A counted is a listing whose counts are kept, and how many of its kind,
+// complete or partial, were there before.
+type counted struct {
+	place
+	nth int
 }
 
 // A place is where in a series the pool is shown.
@@ -22,8 +31,8 @@ type place struct {
 func (at place) info(s *Series) *Info { return &s.listings[at.listing-1][at.index] }
 
 const (
-	// maxExact is of how many listings of a pool the counts of all sites are
-	// kept. Of more, those of every second one are dropped, and so on.
+	// maxExact is of how many listings of a pool the counts are kept. Of more,
+	// those of every second one are dropped, and so on.
 	maxExact = 1024
 	// maxCounts is how many counts of a pool are kept, unless those of
 	// maxColumns listings are more.
@@ -34,7 +43,12 @@ const (
 func (h *history) begin(at place, in *Info) {
 	if k := len(h.shown); k == 0 || h.shown[k-1].listing != at.listing {
 		h.shown = append(h.shown, at)
-		h.kept++
+		n := &h.partial
+		if in.Votes() {
+			n = &h.complete
+		}
+		h.kept = append(h.kept, counted{at, *n})
+		*n++
 	}
 	if h.run.boot != in.Boot || h.window.Runs == 0 {
 		h.run = stretch{boot: in.Boot}
@@ -51,24 +65,36 @@ func (h *history) begin(at place, in *Info) {
 	}
 }
 
-// thin drops counts if there are too many: those of every second listing, but
-// for the ends of what is compared.
+// thin drops counts if there are too many, until at most half of the listings
+// have any: those of partial listings that are not compared, then those of every
+// second listing and so on, but for the ends of what is compared.
 func (h *history) thin(s *Series) {
-	if h.kept <= maxExact && (h.counts <= maxCounts || h.kept <= maxColumns) {
+	if len(h.kept) <= maxExact && (h.counts <= maxCounts || len(h.kept) <= maxColumns) {
 		return
+	}
+	conclusive := h.window.Conclusive()
+	most := h.complete
+	if !conclusive {
+		most += h.partial
+	}
+	for most/h.stride > len(h.kept)/2 {
+		h.stride *= 2
 	}
 	ends := map[int]bool{}
 	for _, listing := range []int{h.window.First, h.window.Last, h.run.first, h.run.last, h.run.whole, h.run.wholeEnd} {
 		ends[listing] = true
 	}
 	dropped := make([]bool, len(s.listings)+1)
-	h.stride *= 2
-	for i, at := range h.shown {
-		if in := at.info(s); i%h.stride != 0 && !in.Uncounted && !ends[at.listing] {
+	kept := h.kept[:0]
+	for _, at := range h.kept {
+		in := at.info(s)
+		if ends[at.listing] || at.nth%h.stride == 0 && (in.Votes() || !conclusive) {
+			kept = append(kept, at)
+		} else {
 			in.Uncounted, dropped[at.listing] = true, true
-			h.kept--
 		}
 	}
+	h.kept = kept
 	h.counts = 0
 	for _, t := range h.tracks {
 		left := t.Counts[:0]
@@ -95,8 +121,8 @@ func (s *Series) thinning() []string {
 		if p := s.pools[h.window.Pool]; p != nil && p.stride > 1 {
 			notes = append(notes, fmt.Sprintf("nodes%s are followed in every %s listing: shorter lives are not seen", in, ordinal(p.stride)))
 		}
-		if h.kept < len(h.shown) {
-			notes = append(notes, fmt.Sprintf("of the %d listings%s, the counts of %d are kept, evenly; those of the others are unknown", len(h.shown), in, h.kept))
+		if len(h.kept) < len(h.shown) {
+			notes = append(notes, fmt.Sprintf("of the %d listings%s, the counts of %d are kept, fewer of the older ones; those of the others are unknown", len(h.shown), in, len(h.kept)))
 		}
 		if len(notes) > most {
 			return append(notes[:most], "other pools have too many listings, too")

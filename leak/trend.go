@@ -14,11 +14,13 @@ func (s *Series) trend(t *track, w Window) judgement {
 	}
 	var counts []float64
 	next := 0
-	for _, at := range t.history.shown {
+	for _, at := range t.history.kept {
 		for next < len(t.Counts) && t.Counts[next].Listing < at.listing {
 			next++
 		}
-		if in := at.info(s); at.listing < w.First || at.listing > w.Last || !in.Votes() || in.Uncounted {
+		// Of recent listings more are kept than of older ones.
+		ends := at.listing == w.First || at.listing == w.Last
+		if at.listing < w.First || at.listing > w.Last || !at.info(s).Votes() || !ends && at.nth%t.history.stride != 0 {
 			continue
 		}
 		held := 0.0
@@ -29,6 +31,9 @@ func (s *Series) trend(t *track, w Window) judgement {
 	}
 	counts = thinned(counts, maxColumns)
 	n := len(counts)
+	if n < minColumns {
+		return judgement{p: 1, verdict: Inconclusive, reason: "the counts of too few listings are kept", from: w.First, to: w.Last}
+	}
 	j := judgement{p: risingTail(counts), verdict: Stable, from: w.First, to: w.Last}
 	grown := counts[n-1] - counts[0]
 	switch late := counts[n-1] - counts[n-1-max(1, n/3)]; {
