@@ -41,7 +41,10 @@
 //	    "exhaustion_seconds":7980       until the leaks have used them up; null if unknown
 //	  }],
 //	  "partial_listings": [3],          numbers from 1
-//	  "skipped": 0,                     listings left out in front of them (--from)
+//	  "skipped": 0,                     listings left out in front of them (--from): all
+//	                                    numbers above count from behind these; those in
+//	                                    notes, reasons and labels are the log's, which
+//	                                    are greater by so much
 //	  "findings": [...],                as below; leaks only
 //	  "notes": ["..."]                  warnings in words
 //	}

@@ -14,16 +14,6 @@ import (
 	"github.com/heapwright/heapwright/leak"
 )
 
-// splitSource splits "file:line".
-func splitSource(s string) (file string, line int, ok bool) {
-	i := strings.LastIndexByte(s, ':')
-	if i < 0 {
-		return "", 0, false
-	}
-	line, err := strconv.Atoi(s[i+1:])
-	return s[:i], line, err == nil
-}
-
 func nodes(l []leak.Info) int {
 	n := 0
 	for _, in := range l {

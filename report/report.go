@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/heapwright/heapwright/heap"
@@ -215,22 +214,7 @@ func (t *text) paragraphAt(column int, s string, indent int) {
 
 // fill breaks text that begins in a column at blanks.
 func (t *text) fill(column int, s string, indent int) string {
-	var b strings.Builder
-	for word := range strings.FieldsSeq(s) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case b.Len() == 0:
-		case t.Width > 0 && column+1+n > t.Width:
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			column = indent
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	return b.String()
+	return plain.Wrap(s, t.Width, column, indent)
 }
 
 // chainOf returns the levels of a call chain as text, the pool in front.

@@ -212,7 +212,7 @@ func (a *alert) sarifLocations() []sarifLocation {
 	var l sarifLocation
 	if f, ok := a.place(); ok {
 		l = frameLocation(f)
-	} else if file, line, ok := splitSource(a.source); ok && file != "" && line > 0 {
+	} else if file, line, ok := heap.SplitSource(a.source); ok && file != heap.Stdin {
 		l.Physical = &sarifPhysical{Artifact: &sarifArtifact{fileURI(file)}, Region: &sarifRegion{line}}
 	}
 	if len(a.frames) > 0 {

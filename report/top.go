@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 )
@@ -42,8 +43,8 @@ func (t *text) summary(v *view) {
 		before, after = v.Listings[w.First-1], v.Listings[w.Last-1]
 	}
 	where := fmt.Sprintf("%d listings from %s to %s", len(v.Listings), first[0].Source, last[0].Source)
-	if file, line, ok := splitSource(first[0].Source); ok {
-		if file2, line2, ok := splitSource(last[0].Source); ok && file == file2 {
+	if file, line, ok := heap.SplitSource(first[0].Source); ok {
+		if file2, line2, ok := heap.SplitSource(last[0].Source); ok && file == file2 {
 			where = fmt.Sprintf("%d listings in %s, lines %d to %d", len(v.Listings), file, line, line2)
 		}
 	}

@@ -295,7 +295,7 @@ func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, e
 	defer p.stop()
 	name := path
 	if path == "-" {
-		name = "stdin"
+		name = heap.Stdin
 	}
 	r := console.NewReader(&watched{cmd.Context(), f, p}, name)
 	r.Marks, r.After = in.marks, in.count
@@ -392,7 +392,7 @@ func explain(err error) error {
 	}
 	if none.Findings > 0 {
 		name := none.Name
-		if name == "stdin" {
+		if name == heap.Stdin {
 			name = "-"
 		}
 		return exitError{exitCorruption, fmt.Errorf("%w\nto see what they mean:\n  heapwright damage %s", err, name)}

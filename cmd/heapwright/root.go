@@ -11,11 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
+
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // Exit codes of every verb.
@@ -217,26 +218,10 @@ func complain(w io.Writer, message string) {
 
 // fold breaks a line at blanks so that it fits into width, if that is not 0.
 func fold(line string, width int) string {
-	if width <= 0 || strings.HasPrefix(line, " ") {
+	if strings.HasPrefix(line, " ") {
 		return line
 	}
-	var b strings.Builder
-	column := 0
-	for i, word := range strings.Split(line, " ") {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case column+1+n > width:
-			b.WriteByte('\n')
-			column = 0
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	return b.String()
+	return plain.Wrap(line, width, 0, 0)
 }
 
 // exitError ends the command with a code; without an error, in silence.

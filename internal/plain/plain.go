@@ -31,6 +31,29 @@ func Plural(n int, what string) string {
 	return strconv.Itoa(n) + " " + what + "s"
 }
 
+// Wrap breaks text that begins in a column, counted from 0, at blanks, so that
+// lines are at most width characters long, further lines with their indentation.
+// Words that are longer stay whole. Width 0 is no limit. Several blanks become
+// one.
+func Wrap(s string, width, column, indent int) string {
+	var b strings.Builder
+	for word := range strings.FieldsSeq(s) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case b.Len() == 0:
+		case width > 0 && column+1+n > width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += n
+	}
+	return b.String()
+}
+
 // Duration formats a time in a few characters, "5.2s", "1h05m" or "3d07h"; what
 // is negative counts as 0.
 func Duration(d time.Duration) string {

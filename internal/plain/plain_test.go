@@ -21,6 +21,28 @@ func TestPlural(t *testing.T) {
 	}
 }
 
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		s                     string
+		width, column, indent int
+		want                  string
+	}{
+		{"give the log file in it", 12, 0, 0, "give the log\nfile in it"},
+		{"give the log file in it", 12, 0, 2, "give the log\n  file in it"},
+		{"give the log file in it", 12, 5, 2, "give\n  the log\n  file in it"},
+		{"give the log file in it", 0, 5, 2, "give the log file in it"},
+		{"a path/too/long/to/break b", 8, 0, 0, "a\npath/too/long/to/break\nb"},
+		{"größer größer", 13, 0, 0, "größer größer"},
+		{"größer größer", 12, 0, 0, "größer\ngrößer"},
+		{"  several   blanks ", 80, 0, 4, "several blanks"},
+		{"", 5, 0, 2, ""},
+	} {
+		if got := Wrap(c.s, c.width, c.column, c.indent); got != c.want {
+			t.Errorf("%q in %d columns is %q, want %q", c.s, c.width, got, c.want)
+		}
+	}
+}
+
 func TestDuration(t *testing.T) {
 	for in, want := range map[time.Duration]string{
 		-time.Second: "0.0s", 5200 * time.Millisecond: "5.2s", 10 * time.Second: "10s", 65 * time.Second: "1m05s",
