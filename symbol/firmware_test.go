@@ -329,12 +329,16 @@ func TestAgainstAddr2line(t *testing.T) {
 			t.Parallel()
 			program := tool(t, g.prefix+"addr2line", g.binutils())
 			var sum agreement
-			for _, options := range []string{
+			builds := []string{
 				"-O0 -gdwarf-4", "-O0 -gdwarf-5 -ffunction-sections",
 				"-O2 -gdwarf-2 -gstrict-dwarf", "-O2 -gdwarf-3", "-O2 -gdwarf-4 -ffunction-sections", "-O2 -gdwarf-5 -ffunction-sections",
 				"-Os -gdwarf-4 -gz=zlib", "-Os -gdwarf-5 -gz -ffunction-sections -fdata-sections",
 				"-O3 -gdwarf-5 -funroll-loops", "-O2 -gdwarf-5 -flto",
-			} {
+			}
+			if testing.Short() { // compilers take the time, and are the same with -race
+				builds = []string{"-O2 -gdwarf-4 -ffunction-sections", "-Os -gdwarf-5 -gz -ffunction-sections -fdata-sections"}
+			}
+			for _, options := range builds {
 				file := g.build(t, t.TempDir(), options)
 				a := compare(t, program, file, open(t, file), codeAddresses(t, file, 2), 0)
 				t.Logf("%-60s %v", options, a)
