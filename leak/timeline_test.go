@@ -60,7 +60,7 @@ func TestClockSet(t *testing.T) {
 			s.Tick, s.TickHz = uint64(1+i)*3600*100, 100
 		}, ""},
 		{"ticks of 32 bits", func(i int, s *heap.Snapshot) {
-			s.Tick, s.TickHz = uint64(uint32(4_250_000_000+i*3600*1000)), 1000
+			s.Tick, s.TickHz = uint64(4_250_000_000+uint32(i)*3600*1000), 1000
 		}, ""},
 		{"ticks of 64 bits, reset", func(i int, s *heap.Snapshot) {
 			s.Tick, s.TickHz = uint64(i+1)*3600*1e9, 1e9
