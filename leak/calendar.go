@@ -110,13 +110,13 @@ func (p *population) matrix(t *track, skipped int) *matrix {
 	for i, c := range t.cohorts {
 		alive := rest[:m.n-c.born]
 		rest = rest[len(alive):]
-		k, now := 0, 0
+		k, now := 0, int32(0)
 		for j := range alive {
-			for k < len(c.steps) && c.steps[k].column <= c.born+j {
+			for k < len(c.steps) && int(c.steps[k].column) <= c.born+j {
 				now = c.steps[k].alive
 				k++
 			}
-			alive[j] = now
+			alive[j] = int(now)
 		}
 		m.rows[i] = row{c.born, alive}
 	}

@@ -76,25 +76,27 @@ type cohort struct {
 	heir  *cohort
 }
 
-// A step says how many nodes of a cohort are left from a column on.
-type step struct{ column, alive int }
+// A step says how many nodes of a cohort are left from a column on. There are
+// very many.
+type step struct{ column, alive int32 }
 
 // change adds to the nodes that are left from a column on, which is the
 // present one or the one before.
-func (c *cohort) change(column, by int) {
+func (c *cohort) change(at, by int) {
 	c.alive += by
+	column, by32 := int32(at), int32(by)
 	k := len(c.steps)
 	for k > 0 && c.steps[k-1].column > column {
 		k--
-		c.steps[k].alive += by
+		c.steps[k].alive += by32
 	}
 	switch {
 	case k > 0 && c.steps[k-1].column == column:
-		c.steps[k-1].alive += by
+		c.steps[k-1].alive += by32
 	case k > 0:
-		c.steps = slices.Insert(c.steps, k, step{column, c.steps[k-1].alive + by})
+		c.steps = slices.Insert(c.steps, k, step{column, c.steps[k-1].alive + by32})
 	default:
-		c.steps = slices.Insert(c.steps, k, step{column, by})
+		c.steps = slices.Insert(c.steps, k, step{column, by32})
 	}
 }
 
@@ -102,10 +104,10 @@ func (c *cohort) change(column, by int) {
 func (c *cohort) at(column int) int {
 	n := 0
 	for _, s := range c.steps {
-		if s.column > column {
+		if int(s.column) > column {
 			break
 		}
-		n = s.alive
+		n = int(s.alive)
 	}
 	return n
 }
@@ -151,12 +153,12 @@ func (p *population) thin() {
 			}
 			for _, o := range old[i:j] {
 				for k := range o.steps {
-					o.steps[k].column = to(o.steps[k].column)
+					o.steps[k].column = int32(to(int(o.steps[k].column)))
 				}
 			}
 			merged.steps = sum(old[i:j])
 			if k := len(merged.steps); k > 0 {
-				merged.alive = merged.steps[k-1].alive
+				merged.alive = int(merged.steps[k-1].alive)
 				t.cohorts = append(t.cohorts, merged)
 			}
 			i = j
@@ -170,9 +172,10 @@ func (p *population) thin() {
 // sum adds up the steps of one or two cohorts.
 func sum(cohorts []*cohort) []step {
 	var out []step
-	var next, alive [2]int
+	var next [2]int
+	var alive [2]int32
 	for {
-		column := -1
+		column := int32(-1)
 		for i, c := range cohorts {
 			if next[i] < len(c.steps) && (column < 0 || c.steps[next[i]].column < column) {
 				column = c.steps[next[i]].column
