@@ -54,25 +54,26 @@ func Compare(from, to Listing, sym heap.Symbolizer) *Diff {
 	sites := newGrouper(sym, func(pool string, frames []heap.Frame, stack heap.Stack) *Change {
 		return &Change{Pool: pool, Frames: frames, Stack: stack, key: chainKey(frames)}
 	})
+	before, after := from.pools(), to.pools()
+	cutBefore, cutAfter := from.Partial(), to.Partial()
 	for _, a := range from {
-		b := to.pool(a.Pool)
-		if b == nil {
-			b = absent(a.Pool, to)
-		} else if why := stopsEarly(a, b, sites); why != "" {
+		i, ok := after[a.Pool]
+		if !ok {
+			compare(a, absent(a.Pool, cutAfter), sites)
+			continue
+		}
+		b := to[i]
+		if why := stopsEarly(a, b, sites); why != "" {
 			whole := *b
 			b = &whole
 			b.Partial, b.Missing = why, 0
-			for i := range d.To {
-				if d.To[i].Pool == a.Pool {
-					d.To[i].partial(why)
-				}
-			}
+			d.To[i].partial(why)
 		}
 		compare(a, b, sites)
 	}
 	for _, b := range to {
-		if from.pool(b.Pool) == nil {
-			compare(absent(b.Pool, from), b, sites)
+		if _, ok := before[b.Pool]; !ok {
+			compare(absent(b.Pool, cutBefore), b, sites)
 		}
 	}
 	for _, c := range sites.all {
@@ -129,11 +130,11 @@ func (d *Diff) Partial() bool {
 	return slices.ContainsFunc(d.From, cut) || slices.ContainsFunc(d.To, cut)
 }
 
-// absent stands for a pool that l does not show: an empty one, but one that
-// says nothing where l is cut.
-func absent(pool string, l Listing) *heap.Snapshot {
+// absent stands for a pool that a listing does not show: an empty one, but one
+// that says nothing where the listing is cut.
+func absent(pool string, cut bool) *heap.Snapshot {
 	s := &heap.Snapshot{Pool: pool}
-	if l.Partial() {
+	if cut {
 		s.Partial = "not listed"
 	}
 	return s

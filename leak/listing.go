@@ -52,14 +52,13 @@ func (l Listing) Partial() bool {
 	return false
 }
 
-// pool returns the snapshot of the named pool, nil if there is none.
-func (l Listing) pool(name string) *heap.Snapshot {
-	for _, s := range l {
-		if s.Pool == name {
-			return s
-		}
+// pools returns where in the listing each pool stands.
+func (l Listing) pools() map[string]int {
+	at := make(map[string]int, len(l))
+	for i := len(l) - 1; i >= 0; i-- {
+		at[l[i].Pool] = i
 	}
-	return nil
+	return at
 }
 
 // Info is what is kept of a snapshot when its nodes are not.
