@@ -190,8 +190,13 @@ func (o *output) writeAll(cmd *cobra.Command, document func(io.Writer, report.Op
 		options.ASCII = !unicodeWelcome(out)
 		return document(out, options)
 	}
+	options.Height = page
 	return replaceFile(o.file, func(w io.Writer) error { return document(w, options) })
 }
+
+// page is the height of what is not shown on a screen: enough for all that is
+// worth a look, short of hundreds of call sites.
+const page = 60
 
 // terminal returns the width that text should fit into, 0 if it does not
 // matter, and whether colours are welcome.
@@ -209,13 +214,13 @@ func terminal(w io.Writer) (width int, color bool) {
 	return width, color
 }
 
-// height returns how many lines a terminal shows, 0 if w is none.
+// height returns how many lines text has to be shown in.
 func height(w io.Writer) int {
-	lines := 0
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		_, lines, _ = term.GetSize(int(f.Fd()))
+		_, lines, _ := term.GetSize(int(f.Fd()))
+		return lines
 	}
-	return lines
+	return page
 }
 
 // unicodeWelcome reports whether w shows more than ASCII characters. A locale
