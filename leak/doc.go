@@ -115,7 +115,7 @@
 //
 // Memory is bounded: of more than 128 listings in a run every second one is
 // left out, as if it had not been taken, and so on. What each site held is kept
-// of at most 1024 listings of a pool, or of 128 if there are many sites: beyond
+// of at most 1024 listings of a pool, or of 127 if there are many sites: beyond
 // that the older ones are thinned, but for the ends of what is compared (see
 // [Info], Uncounted).
 package leak

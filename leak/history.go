@@ -34,8 +34,9 @@ const (
 	// maxExact is of how many listings of a pool the counts are kept. Of more,
 	// those of every second one are dropped, and so on.
 	maxExact = 1024
-	// maxCounts is how many counts of a pool are kept, unless those of
-	// maxColumns listings are more.
+	// maxCounts is how many counts of a pool are kept, unless those of fewer
+	// than maxColumns listings are more. A slice that holds one more than a
+	// power of two takes twice the room.
 	maxCounts = 1 << 22
 )
 
@@ -69,7 +70,7 @@ func (h *history) begin(at place, in *Info) {
 // have any: those of partial listings that are not compared, then those of every
 // second listing and so on, but for the ends of what is compared.
 func (h *history) thin(s *Series) {
-	if len(h.kept) <= maxExact && (h.counts <= maxCounts || len(h.kept) <= maxColumns) {
+	if len(h.kept) <= maxExact && (h.counts <= maxCounts || len(h.kept) < maxColumns) {
 		return
 	}
 	conclusive := h.window.Conclusive()
