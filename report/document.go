@@ -88,7 +88,7 @@ func newView(g *leak.Growth) *view {
 	}
 	for i, l := range g.Listings {
 		for _, in := range l {
-			v.listed[in.Pool] = append(v.listed[in.Pool], listed{i + 1, in.Partial != "", in.Uncounted})
+			v.listed[in.Pool] = append(v.listed[in.Pool], listed{i + 1, !in.Votes(), in.Uncounted})
 			if v.windows[in.Pool].Last == i+1 {
 				v.sources[in.Pool] = in.Source
 			}

@@ -51,7 +51,7 @@ func partialGrowth(g *leak.Growth) []string {
 				continue
 			}
 			s := fmt.Sprintf("listing %d%s is partial (%s): %s", i+1+g.Skipped, inPool(in.Pool), in.Source, in.Partial)
-			if conclusive[in.Pool] {
+			if conclusive[in.Pool] && !in.Votes() {
 				s += "; it is not compared"
 			}
 			notes = append(notes, s)
