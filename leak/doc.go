@@ -39,7 +39,8 @@
 // out among all are [Confirmed], so that of those one in twenty may be false
 // (Benjamini and Hochberg, 1995), and that take five births at least, clumps
 // counting as fewer; P of at most 0.05 alone makes a [Suspect]. Sites that hold
-// nothing but start-up or churn are no tests; all others are. All other sites are [Stable], for the reason given.
+// nothing but start-up or churn are no tests; all others are. All sites that are
+// neither are [Stable], for the reason given.
 //
 // Partial listings do not vote, since nodes that a cut listing lacks have not
 // been freed. Neither does one that looks complete, but lacks what several
@@ -47,7 +48,8 @@
 // that once in two thousand times: a device stops its walk through the heap
 // without a word where a header is damaged, and a log can lose the end. One that
 // merely lacks a known number of nodes, at most a tenth, votes; whether those
-// that it does not show were freed, the next listing decides. A restart begins a new run of the device, which is judged apart.
+// that it does not show were freed, the next listing decides. A restart begins
+// a new run of the device, which is judged apart.
 // Fewer than four complete listings in each run are [Inconclusive] where a site
 // grew; if its nodes tell their births, it is a [Suspect] when old and recent
 // ones survive alike. So is a site of nodes without addresses that grows
