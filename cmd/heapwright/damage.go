@@ -14,7 +14,6 @@ import (
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
-	"github.com/heapwright/heapwright/symbol"
 )
 
 // maxFindings bounds the findings that are kept: a device in a loop prints the
@@ -73,18 +72,13 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 	if err != nil {
 		return err
 	}
-	var names *console.Names
-	if in.symbols == "" {
-		names = new(console.Names)
-		sym = names
-	}
 	in.names = sym
 	var systems []string
 	var failed error
 	var empty []error
 	for _, log := range logs {
 		e := damage.NewExplainer(sym)
-		for item, err := range in.items(cmd, log, names, &systems) {
+		for item, err := range in.items(cmd, log, &systems) {
 			switch {
 			case errors.Is(err, errEmpty):
 				empty = append(empty, err)
@@ -114,8 +108,6 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 	stacks := findingStacks(in.findings)
 	if in.reports == 0 {
 		in.notes = append(in.notes, damage.Silence(systems)...)
-	} else if note := monitored(names, stacks); note != "" {
-		in.notes = append(in.notes, note)
 	} else {
 		in.checkSymbols(cmd, out, sym, stacks)
 		out.checkStrip(cmd, in, stackFrames(sym, stacks))
@@ -129,26 +121,9 @@ func explainDamage(cmd *cobra.Command, in *input, out *output, logs []string) er
 
 var errEmpty = errors.New("the log is empty")
 
-// monitored says that addresses have the names that the log gives them; "" if
-// it gives them none.
-func monitored(names *console.Names, stacks []heap.Stack) string {
-	if names == nil {
-		return ""
-	}
-	named, all := symbol.Coverage(names, stacks)
-	switch {
-	case named == 0:
-		return ""
-	case named < all:
-		return fmt.Sprintf("the log itself names %d of %d return addresses; give the firmware's ELF file with --symbols for all", named, all)
-	default:
-		return "names and lines of functions are those that the monitor wrote into the log"
-	}
-}
-
 // items yields everything in a log, and adds the functions and systems that it
 // names. After an error it yields nothing more.
-func (in *input) items(cmd *cobra.Command, path string, names *console.Names, systems *[]string) iter.Seq2[console.Item, error] {
+func (in *input) items(cmd *cobra.Command, path string, systems *[]string) iter.Seq2[console.Item, error] {
 	return func(yield func(console.Item, error) bool) {
 		f, size, err := open(cmd, path)
 		if err != nil {
@@ -163,7 +138,7 @@ func (in *input) items(cmd *cobra.Command, path string, names *console.Names, sy
 			name = "stdin"
 		}
 		r := console.NewReader(&watched{cmd.Context(), f, p}, name)
-		r.Names = names
+		r.Names = in.monitor
 		defer func() {
 			in.notes = append(append(in.notes, r.Notes()...), r.DamageNotes()...)
 			for _, s := range r.Systems() {
@@ -174,7 +149,7 @@ func (in *input) items(cmd *cobra.Command, path string, names *console.Names, sy
 		}()
 		for item, err := range r.Items() {
 			if err != nil {
-				err = explain(err)
+				err = explain(cmd, err)
 			}
 			if !yield(item, err) || err != nil {
 				return

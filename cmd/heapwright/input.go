@@ -30,10 +30,12 @@ type input struct {
 	notes    []string // what the sources have to say, complete when all is read
 	warnings []string // what puts the answer in doubt
 	doubtful string   // why the symbols look like those of another build; empty: they do not
-	clock    clock    // of the listings so far
-	count    int      // listings so far
-	restarts int      // of the device, between listings
-	boots    int      // restarts in the logs before the one being read
+	// monitor has the functions that a log itself names; nil with --symbols.
+	monitor  *console.Names
+	clock    clock // of the listings so far
+	count    int   // listings so far
+	restarts int   // of the device, between listings
+	boots    int   // restarts in the logs before the one being read
 	// names resolves stacks in what is kept of the device's own reports about
 	// its heap; nil: nothing is kept, they are only counted.
 	names    heap.Symbolizer
@@ -91,10 +93,12 @@ func named(path string) string {
 	return path
 }
 
-// symbolizer opens the file of --symbols.
+// symbolizer opens the file of --symbols. Without it, names are those that the
+// logs themselves give.
 func (in *input) symbolizer() (heap.Symbolizer, error) {
 	if in.symbols == "" {
-		return symbol.None, nil
+		in.monitor = new(console.Names)
+		return in.monitor, nil
 	}
 	t, err := symbol.Open(in.symbols)
 	switch {
@@ -118,7 +122,7 @@ func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symboliz
 		return
 	}
 	if in.symbols == "" {
-		in.notes = append(in.notes, "addresses have no names: give the firmware's ELF file or nm text with --symbols")
+		in.notes = append(in.notes, monitored(in.monitor, stacks))
 		return
 	}
 	if in.doubtful = in.doubt(sym, stacks); in.doubtful != "" {
@@ -138,6 +142,18 @@ func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symboliz
 	if partial := t.Partial(); partial != "" {
 		in.warn(cmd, out, in.symbols+": "+partial)
 	}
+}
+
+// monitored says which addresses have names if only the log gives any.
+func monitored(names *console.Names, stacks []heap.Stack) string {
+	named, all := symbol.Coverage(names, stacks)
+	switch named {
+	case 0:
+		return "addresses have no names: give the firmware's ELF file or nm text with --symbols"
+	case all:
+		return "names and lines of functions are those that the monitor wrote into the log"
+	}
+	return fmt.Sprintf("the log itself names %d of %d return addresses; give the firmware's ELF file with --symbols for all", named, all)
 }
 
 // warn adds a warning to the document, and says it on standard error, unless
@@ -244,14 +260,14 @@ func (in *input) listings(cmd *cobra.Command, paths ...string) iter.Seq2[leak.Li
 				continue
 			}
 			if err != nil {
-				yield(nil, explain(err))
+				yield(nil, explain(cmd, err))
 			}
 			if err != nil || !more {
 				return
 			}
 		}
 		if in.count == before && len(missing) > 0 {
-			yield(nil, explain(missing[0]))
+			yield(nil, explain(cmd, missing[0]))
 			return
 		}
 		for _, err := range missing {
@@ -298,7 +314,7 @@ func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, e
 		name = heap.Stdin
 	}
 	r := console.NewReader(&watched{cmd.Context(), f, p}, name)
-	r.Marks, r.After = in.marks, in.count
+	r.Marks, r.After, r.Names = in.marks, in.count, in.monitor
 	boots := in.boots
 	defer func() {
 		if s := in.clock.end(); s != "" {
@@ -385,7 +401,7 @@ func open(cmd *cobra.Command, path string) (f io.ReadCloser, size int64, err err
 }
 
 // explain adds what to do next to an error about a log.
-func explain(err error) error {
+func explain(cmd *cobra.Command, err error) error {
 	var none *console.NoListingError
 	if !errors.As(err, &none) {
 		return err
@@ -403,9 +419,11 @@ func explain(err error) error {
 	case console.FileELF:
 		hint = "give the console log, and the ELF file with --symbols " + none.Name
 	case console.FileGzip:
-		hint = "unpack it: zcat " + none.Name + " | heapwright leaks -"
+		hint = "unpack it: zcat " + none.Name + " | " + cmd.CommandPath() + " -"
+	case console.FileBinary:
+		hint = "check what was captured, and the baud rate"
 	case console.FileUTF16:
-		hint = "convert it: iconv -f UTF-16 -t UTF-8 " + none.Name + " | heapwright leaks -"
+		hint = "convert it: iconv -f UTF-16 -t UTF-8 " + none.Name + " | " + cmd.CommandPath() + " -"
 	}
 	return fmt.Errorf("%w\n%s", err, hint)
 }

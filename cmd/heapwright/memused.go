@@ -13,7 +13,6 @@ import (
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
-	"github.com/heapwright/heapwright/symbol"
 )
 
 // memused is the verb's choice of what to show.
@@ -168,8 +167,8 @@ func (m *memused) nodes(w io.Writer, sym heap.Symbolizer, o report.Options) node
 	if m.out.json() {
 		return report.NewNodesJSON(w, sym)
 	}
-	if sym == symbol.None {
-		sym = nil
+	if m.in.monitor != nil && m.in.monitor.Len() == 0 {
+		sym = nil // nothing has a name
 	}
 	return report.NewNodesText(w, sym, o)
 }
