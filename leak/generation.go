@@ -20,6 +20,14 @@ func (r *row) end() float64          { return float64(r.alive[len(r.alive)-1]) }
 // minColumns is how many complete listings the generation test needs.
 const minColumns = 4
 
+// manyColumns is how many listings it takes for every site whose births alone
+// do not settle it to count as a test, also if its births then turn out not to
+// last. What births exclude depends on chance as well, and where the births of
+// all sites fade, the more listings there are, the more often that passes for a
+// leak; with few listings there was hardly a false alarm, and counting those
+// sites only hides leaks.
+const manyColumns = 20
+
 // A judgement is what the generation test found.
 type judgement struct {
 	// candidate says that only chance speaks against a leak, with probability
@@ -63,7 +71,7 @@ func generation(m *matrix) judgement {
 	ages := m.ages()
 	if life := m.churn(); life > 0 {
 		// It counts as a test if nodes got old enough to be tested.
-		j.reason, j.tested = m.freedWithin(life), life > ages[0]
+		j.reason, j.tested = m.freedWithin(life), life > ages[0] && m.n >= manyColumns
 		return j
 	}
 	best := m.judge(ages[0], false)
@@ -174,10 +182,10 @@ func (m *matrix) view(age int) *view {
 // says that it is not the first age tried.
 func (m *matrix) judge(age int, deeper bool) judgement {
 	v := m.view(age)
-	// Every site whose births alone do not settle it counts as a test, also if
-	// its births then turn out not to last: what they exclude depends on chance,
-	// too.
-	j := judgement{p: 1, verdict: Stable, age: age, older: m.beyond(age), first: m.number[0], since: m.number[v.start-1], tested: true}
+	j := judgement{
+		p: 1, verdict: Stable, age: age, older: m.beyond(age),
+		first: m.number[0], since: m.number[v.start-1], tested: m.n >= manyColumns,
+	}
 	for _, n := range v.mature {
 		j.mature += n
 	}
@@ -191,6 +199,7 @@ func (m *matrix) judge(age int, deeper bool) judgement {
 		j.reason = why
 		return j
 	}
+	j.tested = true
 	j.events = v.total / dispersion(v.stay[v.start:])
 	j.p = max(poissonTail(j.freed, v.expected), fading)
 	why = v.balanced(j.freed)
