@@ -54,7 +54,12 @@ func expand(name string, options ...demangle.Option) (s string, err error) {
 	if strings.HasPrefix(name, "__Z") {
 		name = name[1:] // with the underscore that some systems put in front
 	}
-	return demangle.ToString(name, options...)
+	s, err = demangle.ToString(name, options...)
+	if i := strings.IndexByte(name, '$'); err != nil && i > 0 {
+		// Where an assembler takes no dots, variants are f$constprop$0.
+		s, err = demangle.ToString(name[:i], options...)
+	}
+	return s, err
 }
 
 // withoutClone cuts what compilers append to the name of a function that they

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -55,17 +56,22 @@ type textSpans struct {
 	// 0. Linkers that drop a function leave its debug information, with the
 	// address 0; where code lies there the two must be told apart.
 	atZero map[string]bool
+	// scoped holds the readable names of those with mangled ones, by size.
+	scoped map[uint64]string
 	// known says that there is a symbol table to tell them apart by.
 	known bool
 }
 
-// real reports whether a function that its debug information places at address
-// 0 is there.
-func (t *textSpans) real(name string) bool {
-	if !t.known {
+// real reports whether a function that its debug information places at
+// [0, end) is there. Of a C++ function that other files do not see the debug
+// information has the bare name, which many can share: its size must fit too.
+func (t *textSpans) real(name string, end uint64) bool {
+	if !t.known || t.atZero[name] {
 		return true
 	}
-	return t.atZero[name]
+	full, ok := t.scoped[end]
+	bare, _, _ := strings.Cut(name, "<")
+	return ok && !mangled(name) && strings.Contains(full, bare)
 }
 
 // code reports whether [start, end) can be code of the program.

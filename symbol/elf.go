@@ -50,11 +50,15 @@ func ReadELF(r io.ReaderAt) (t *Table, err error) {
 	}
 	text := textOf(f)
 	text.known = !none && kind == "ELF .symtab"
-	text.atZero = make(map[string]bool)
+	text.atZero, text.scoped = make(map[string]bool), make(map[uint64]string)
 	for _, s := range symbols {
 		if s.addr == 0 && s.rank > labelRank {
 			text.atZero[s.name] = true
 			text.atZero[withoutClone(s.name)] = true
+			// Aliases are few; a file made to hurt has any number.
+			if text.scoped[s.size] == "" && len(text.scoped) < 16 && mangled(s.name) {
+				text.scoped[s.size] = readable(s.name)
+			}
 		}
 	}
 	t, err = newTable(symbols, kind)

@@ -154,7 +154,7 @@ func (d *dwarfData) function(u *unit, data *unitData, e *entry, tag uint16, with
 	// An inlined copy without memory is kept: strict DWARF 2 cannot tell that
 	// of one in several pieces, but what was inlined into it has its own.
 	f.name = d.functionName(u, e)
-	if !f.inlined && covered[n].start == 0 && !d.text.real(f.name) {
+	if !f.inlined && covered[n].start == 0 && !d.text.real(f.name, covered[n].end) {
 		return dropped, covered[:n]
 	}
 	data.functions = append(data.functions, f)
@@ -187,6 +187,13 @@ func (data *unitData) chain(pc uint64, buf []*funcEntry) []*funcEntry {
 		buf = append(buf, &data.functions[f])
 	}
 	return buf
+}
+
+// same reports whether a and b lie in the same function, inlined ones apart.
+func (data *unitData) same(a, b uint64) bool {
+	i, ok := data.segments.find(a)
+	j, ok2 := data.segments.find(b)
+	return ok && ok2 && data.functions[i].outermost == data.functions[j].outermost
 }
 
 // lineAt returns file and line at pc, line 0 if there is none, and where the

@@ -181,10 +181,10 @@ func (t *Table) lookup(pc uint64, frames []heap.Frame) []heap.Frame {
 			for i, f := range chain {
 				name := f.name
 				if i == len(chain)-1 && !mangled(name) {
-					// Of a static function of C++ the debug information has
-					// the bare name.
-					if s := t.functionAt(pc); name == "" || mangled(s) && strings.Contains(s, name) {
-						name = s
+					// Of a C++ function that other files do not see, such as a
+					// lambda's, the debug information has the bare name.
+					if s := t.find(pc); s != nil && (name == "" || mangled(s.name) && data.same(pc, s.start)) {
+						name = s.name
 					}
 				}
 				frames = append(frames, frame(name, file, line, i < len(chain)-1))
