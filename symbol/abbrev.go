@@ -34,7 +34,9 @@ const (
 	atStrOffsetsBase  = 0x72
 	atAddrBase        = 0x73
 	atRnglistsBase    = 0x74
+	atDwoName         = 0x76
 	atMIPSLinkageName = 0x2007
+	atGNUDwoName      = 0x2130
 	atGNUAddrBase     = 0x2133
 
 	formAddr          = 0x01

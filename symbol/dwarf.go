@@ -27,6 +27,7 @@ type dwarfData struct {
 
 	big   bool
 	text  textSpans
+	split int    // units of which most is in a file of its own, not read
 	units []unit // in ascending order of offset
 	index spans  // memory to unit
 	// loose are units that do not tell the memory they cover, or wrongly. They
@@ -227,7 +228,7 @@ func (d *dwarfData) root(u *unit, c cursor) (ranges []addrRange, ok bool, err er
 		return nil, false, errUnit
 	}
 	// Attributes that are indices need the bases, which may come behind them.
-	at := c
+	at, split := c, false
 	for _, s := range a.attrs {
 		v := d.value(u, &at, s)
 		switch s.attr {
@@ -237,6 +238,8 @@ func (d *dwarfData) root(u *unit, c cursor) (ranges []addrRange, ok bool, err er
 			u.addrBase = v.num
 		case atRnglistsBase:
 			u.rngBase = v.num
+		case atDwoName, atGNUDwoName:
+			split = true
 		}
 	}
 	if at.bad {
@@ -252,6 +255,9 @@ func (d *dwarfData) root(u *unit, c cursor) (ranges []addrRange, ok bool, err er
 	}
 	if a.tag != tagCompileUnit && a.tag != tagSkeletonUnit {
 		return nil, false, nil
+	}
+	if split {
+		d.split++
 	}
 	return d.entryRanges(u, &e), true, nil
 }
@@ -332,12 +338,17 @@ func (d *dwarfData) tryUnit(u *unit) (data *unitData, err error) {
 	return d.readUnit(u)
 }
 
-// partial says what of the debug information read so far was damaged.
+// partial says what of the debug information is elsewhere, and what of that
+// read so far was damaged.
 func (d *dwarfData) partial() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.damaged == 0 {
-		return ""
+	var all []string
+	if d.split > 0 {
+		all = append(all, fmt.Sprintf("inlined functions are not known in %d of %d compilation units: their debug information is in .dwo files, which are not read", d.split, len(d.units)))
 	}
-	return fmt.Sprintf("%d of %d compilation units could not be read fully (the first: %v)", d.damaged, max(d.damaged, len(d.units)), d.firstDamage)
+	if d.damaged > 0 {
+		all = append(all, fmt.Sprintf("%d of %d compilation units could not be read fully (the first: %v)", d.damaged, max(d.damaged, len(d.units)), d.firstDamage))
+	}
+	return strings.Join(all, "; ")
 }

@@ -377,3 +377,30 @@ func TestGoProgram(t *testing.T) {
 		t.Errorf("%d of %d addresses agree", same, len(pcs))
 	}
 }
+
+// Of a program whose debug information is in files of their own, functions and
+// lines are known, and that inlined functions are not is said.
+func TestSplitDWARF(t *testing.T) {
+	for _, version := range []string{"-gdwarf-4", "-gdwarf-5"} {
+		tab, err := Open(arm.build(t, t.TempDir(), "-O2 -gsplit-dwarf "+version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := tab.Partial(); !strings.Contains(s, ".dwo files, which are not read") {
+			t.Errorf("%s: %q", version, s)
+		}
+		lines := 0
+		for _, f := range tab.functions {
+			got := tab.lookup(f.start, nil)
+			if len(got) != 1 || got[0].Function != f.name {
+				t.Errorf("%s: %s is %v", version, f.name, got)
+			}
+			if got[0].Line > 0 {
+				lines++
+			}
+		}
+		if lines < 8 {
+			t.Errorf("%s: lines of %d functions", version, lines)
+		}
+	}
+}
