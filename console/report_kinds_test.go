@@ -190,11 +190,13 @@ func TestReportsKinds(t *testing.T) {
 		},
 		{
 			"details soon after a whole report", findBad + copyIs + goodCopy + front + strings.Repeat("hello\n", maxAfter) + front,
-			[]string{"header-damaged alloc 0xb6948 behind 0xb5d48 used recovered repaired"}, "",
+			[]string{"header-damaged alloc 0xb6948 behind 0xb5d48 used recovered repaired"},
+			"",
 		},
 		{
 			"details long after it", findBad + copyIs + goodCopy + front + strings.Repeat("hello\n", maxAfter+1) + front,
-			[]string{"header-damaged alloc 0xb6948 behind 0xb5d48 used recovered repaired", "header-damaged  0x0 behind 0xb5d48 used partial"}, "not in the log",
+			[]string{"header-damaged alloc 0xb6948 behind 0xb5d48 used recovered repaired", "header-damaged  0x0 behind 0xb5d48 used partial"},
+			"not in the log",
 		},
 		{
 			"memcheck of the first node",
