@@ -217,6 +217,9 @@ func (l *listing) discard() {
 			whole = n
 		}
 	}
+	if rows[whole] == len(l.rows) {
+		return
+	}
 	kept := l.rows[:0]
 	for i, n := range l.had {
 		if int(n) == whole {

@@ -25,8 +25,6 @@ const (
 	maxPools = 64
 	// maxRestarts bounds the restarts that are named in Notes.
 	maxRestarts = 5
-	// maxNotes bounds Notes.
-	maxNotes = 50
 
 	// maxPrompt bounds the prompts of a shell that are learnt, in bytes.
 	maxPrompt = 64
@@ -121,8 +119,6 @@ type Reader struct {
 	strays    int // rows outside every listing
 	strayAt   int // line of the first of them
 	stats     Stats
-	notes     []string
-	unsaid    int // notes beyond maxNotes
 	done      bool
 	err       error           // to be yielded last
 	none      *NoListingError // for Snapshots: there were none
@@ -201,10 +197,7 @@ func (r *Reader) Stats() Stats {
 // listing. Each note is one line that begins with
 // the log's name. They are complete when Snapshots has ended.
 func (r *Reader) Notes() []string {
-	notes := append([]string(nil), r.notes...)
-	if r.unsaid > 0 {
-		notes = append(notes, fmt.Sprintf("%s: %s more like these", r.name, plain.Plural(r.unsaid, "note")))
-	}
+	var notes []string
 	if r.restarts > 0 {
 		s := strings.Join(r.restarted, ", ")
 		if n := r.restarts - len(r.restarted); n > 0 {
@@ -225,14 +218,6 @@ func (r *Reader) Notes() []string {
 		notes = append(notes, fmt.Sprintf("%s: %s longer than %d bytes; only the beginning was looked at", r.name, plain.Plural(r.lines.long, "line"), maxLine))
 	}
 	return notes
-}
-
-func (r *Reader) note(format string, args ...any) {
-	if len(r.notes) == maxNotes {
-		r.unsaid++
-		return
-	}
-	r.notes = append(r.notes, fmt.Sprintf(format, args...))
 }
 
 func (r *Reader) clean(line []byte) []byte {

@@ -420,7 +420,7 @@ func TestMemoryOfALongLog(t *testing.T) {
 	if most > 2000 {
 		t.Errorf("a snapshot of at most 362 nodes holds room for %d", most)
 	}
-	if n := len(r.ready) + cap(r.lines.buf) + len(r.notes); n > bufferSize+maxNotes {
+	if n := len(r.ready) + cap(r.lines.buf); n > bufferSize {
 		t.Errorf("the reader retains %d things", n)
 	}
 }
