@@ -45,11 +45,18 @@ portable:
 		GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) vet ./... || exit 1; \
 		GOOS=$${t%/*} GOARCH=$${t#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./cmd/heapwright || exit 1; done
 
+# When the time is up while a worker is busy, go test fails with "context
+# deadline exceeded" and nothing else; what it finds, it writes down.
 fuzz: ## every fuzz target for FUZZTIME
 	@set -e; for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 			echo "fuzz $$p $$f"; \
-			$(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p; done; done
+			out=$$($(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$p 2>&1) || \
+			case "$$out" in \
+				*"Failing input written"*) echo "$$out"; exit 1;; \
+				*"context deadline exceeded"*) echo "time was up";; \
+				*) echo "$$out"; exit 1;; \
+			esac; done; done
 
 bench: ## against malloc through cgo and the Go heap, medians and ratios
 	cd bench && $(GO) test -run '^$$' -bench . -count 10 ./... | tee bench.out
