@@ -54,6 +54,9 @@ file, and type memused a few times while the device works. Then:
 
   heapwright leaks console.log --symbols firmware.elf
 
+heapwright damage explains what the device reported about a damaged heap.
+OpenHarmony, NuttX, ESP-IDF, RT-Thread and Zephyr logs are read, too.
+
 heapwright demo shows the same on a small program, without a device.
 
 LOG is a console log, or - for standard input. FILE for --symbols is the ELF
