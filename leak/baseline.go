@@ -176,7 +176,7 @@ func ReadBaseline(r io.Reader, name string) (*Baseline, error) {
 		return nil, fmt.Errorf("%s%w", name, err)
 	}
 	if version != baselineVersion {
-		return nil, fmt.Errorf("%s: this is a baseline of version %d, and only %d is understood: write it again with --write-baseline", name, version, baselineVersion)
+		return nil, fmt.Errorf("%s: this is a baseline of version %d, and only %d is understood: write it again", name, version, baselineVersion)
 	}
 	var file struct {
 		Version int             `json:"heapwright_baseline"`
@@ -206,13 +206,13 @@ func parseVersion(text []byte) (int, error) {
 		Version *int `json:"heapwright_baseline"`
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		return 0, errors.New(": the file is empty: write it again with --write-baseline")
+		return 0, errors.New(": the file is empty: write it again")
 	}
 	if err := decode(text, &head, false); err != nil {
 		return 0, err
 	}
 	if head.Version == nil {
-		return 0, errors.New(": this is not a baseline, it lacks heapwright_baseline: write one with --write-baseline")
+		return 0, errors.New(": this is not a baseline, it lacks heapwright_baseline")
 	}
 	return *head.Version, nil
 }
@@ -244,10 +244,10 @@ func decode(text []byte, v any, strict bool) error {
 		at, err = int64(len(text)), errors.New("the file is cut off")
 	default:
 		// An unknown field, whose name the message quotes.
-		return fmt.Errorf(": not a baseline of this version: %.80s: write it again with --write-baseline", strings.TrimPrefix(err.Error(), "json: "))
+		return fmt.Errorf(": not a baseline of this version: %.80s: write it again", strings.TrimPrefix(err.Error(), "json: "))
 	}
 	at = min(max(at, 0), int64(len(text)))
-	return fmt.Errorf(":%d: the baseline cannot be read: %w: write it again with --write-baseline", 1+bytes.Count(text[:at], []byte("\n")), err)
+	return fmt.Errorf(":%d: the baseline cannot be read: %w: write it again", 1+bytes.Count(text[:at], []byte("\n")), err)
 }
 
 func (e *baselineEntry) check() error {

@@ -141,7 +141,7 @@ func TestBaselineErrors(t *testing.T) {
 		"":                                      "known.json: the file is empty",
 		" \n":                                   "the file is empty",
 		"leak:f":                                "known.json:1: the baseline cannot be read: invalid character 'l'",
-		"{}":                                    "lacks heapwright_baseline: write one with --write-baseline",
+		"{}":                                    "lacks heapwright_baseline",
 		`{"listings":7}`:                        "lacks heapwright_baseline",
 		"[]":                                    "known.json:1: the baseline cannot be read: the file holds the wrong kind of value, array",
 		known[:60]:                              "known.json:3: the baseline cannot be read: the file is cut off",

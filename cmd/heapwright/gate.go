@@ -121,8 +121,10 @@ func (g *gate) readBaseline() error {
 		return err
 	}
 	defer f.Close()
-	g.known, err = leak.ReadBaseline(f, g.baseline)
-	return err
+	if g.known, err = leak.ReadBaseline(f, g.baseline); err != nil {
+		return fmt.Errorf("%w\nwrite it with --write-baseline %s", err, g.baseline)
+	}
+	return nil
 }
 
 func (g *gate) readSuppressions() error {
