@@ -72,7 +72,26 @@ func partialGrowth(g *leak.Growth) []string {
 	if inner > mostNotes {
 		notes = append(notes, fmt.Sprintf("so it is, between other listings, in %s", plain.Plural(inner-mostNotes, "more pool")))
 	}
-	return append(notes, g.Notes...)
+	return append(append(notes, g.Notes...), fewListings(g)...)
+}
+
+// enough is how many complete listings it takes to tell a cache that fills at
+// the usual pace from a leak.
+const enough = 6
+
+// fewListings says how little a confirmed leak rests on.
+func fewListings(g *leak.Growth) []string {
+	complete := make(map[string]int, len(g.Pools))
+	for _, w := range g.Pools {
+		complete[w.Pool] = w.Complete
+	}
+	for i := range g.Sites {
+		s := &g.Sites[i]
+		if n := complete[s.Pool]; s.Verdict == leak.Confirmed && n < enough {
+			return []string{fmt.Sprintf("%s%s: a cache that is still filling can look like a leak in so few; ten tell more", plain.Plural(n, "complete listing"), inPool(s.Pool))}
+		}
+	}
+	return nil
 }
 
 // tooFew says where there are not two complete listings.
