@@ -1,0 +1,105 @@
+package layout
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// checkHead judges what belongs to no node: the pool's head, its lists of free
+// nodes and its totals. What follows from damage to a node that has been
+// reported is not reported again.
+func (w *walker) checkHead() {
+	w.checkSelf()
+	damaged := w.survey.Findings > 0
+	if free, why := w.countLists(); why != "" || free != w.survey.Stats.FreeNodes {
+		if why == "" {
+			why = fmt.Sprintf("the free lists hold %d nodes, the pool has %d free ones", free, w.survey.Stats.FreeNodes)
+		}
+		if !damaged {
+			w.say(&heap.Finding{
+				Kind: heap.FreeIndexWrong, Op: "check", Node: w.p.Addr, Detail: why,
+				Cause: "a list of free nodes was overwritten, in the pool's head or in a free node",
+			})
+		}
+	}
+	if w.o.Used < 0 {
+		return
+	}
+	v, ok := w.m.word(w.p.Addr+heap.Addr(w.o.Used), 4)
+	peak, ok2 := w.m.word(w.p.Addr+heap.Addr(w.o.Peak), 4)
+	if !ok || !ok2 {
+		return
+	}
+	st := &w.survey.Stats
+	st.Waterline = peak
+	if v != st.Used && w.lost == 0 && !damaged {
+		w.say(&heap.Finding{
+			Kind: heap.TotalsWrong, Op: "check", Node: w.p.Addr,
+			Detail: fmt.Sprintf("the pool's head says that %d bytes are in use, a recount gives %d", v, st.Used),
+			Cause:  "the pool's head was overwritten, or the image was taken in the middle of an operation",
+		})
+	}
+}
+
+// checkSelf judges the pool's own address and size.
+func (w *walker) checkSelf() {
+	say := func(off, n int, name string, want uint64) {
+		at := w.p.Addr + heap.Addr(off)
+		have, ok := w.m.word(at, n)
+		if !ok || have == want {
+			return
+		}
+		b := make([]byte, n)
+		putWord(b, n, want)
+		w.survey.Patches = append(w.survey.Patches, Patch{Addr: at, New: b, Why: "the pool's head"})
+		w.say(&heap.Finding{
+			Kind: heap.PoolHeadDamaged, Op: "check", Node: w.p.Addr, Recovered: true,
+			Fields: []heap.Field{{Name: name, Header: fmt.Sprintf("%#x", have), Backup: fmt.Sprintf("%#x", want), Differs: true}},
+			Span:   heap.Span{Start: at, End: at + heap.Addr(n)},
+			Detail: "the nodes say what it should be",
+			Cause:  "a stray write, or one past the end of what lies in front of the pool in memory: no node lies in front of the pool's head",
+		})
+	}
+	say(0, w.o.Word, "pool", uint64(w.p.Addr))
+	say(w.o.PoolSize, 4, "pool size", w.p.Size)
+}
+
+// countLists follows the free lists and counts their nodes. why says what is
+// wrong with the first that is not sound.
+func (w *walker) countLists() (n uint64, why string) {
+	ws := heap.Addr(w.o.Word)
+	limit := w.survey.Stats.FreeNodes + 1
+	for i := range heap.Addr(freeLists) {
+		head := w.lists + 2*ws*i
+		at := head
+		for {
+			v, ok := w.far.word(at+ws, w.o.Word)
+			next := heap.Addr(v)
+			if !ok {
+				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, at)
+			}
+			if !w.linkable(v) || next < w.start && next != head {
+				return n, fmt.Sprintf("free list %d leads from %s to %#x, where no free node can be", i, at, v)
+			}
+			if back, ok := w.far.word(next, w.o.Word); !ok || back != uint64(at) {
+				return n, fmt.Sprintf("free list %d leads from %s to %s, which points back to %#x", i, at, next, back)
+			}
+			if next == head {
+				break
+			}
+			if size, ok := w.far.word(next+heap.Addr(w.o.Size), 4); ok && (size&usedBit != 0 || listOf(size) != int(i)) {
+				return n, fmt.Sprintf("free list %d holds the header at %s with size and flags %#x", i, next, size)
+			}
+			if n++; n > limit {
+				return n, "the free lists hold more nodes than are free"
+			}
+			at = next
+		}
+	}
+	return n, ""
+}
+
+// listOf returns the number of the free list for nodes of a size in bytes.
+func listOf(size uint64) int { return min(max(bits.Len64(size)-5, 0), freeLists-1) }
