@@ -58,6 +58,7 @@ func disjoint(pieces []Segment) (segments []Segment, twice uint64) {
 		} else {
 			s := *p
 			s.Addr, s.Bytes = at, p.Bytes[at-p.Addr:until-p.Addr]
+			s.offset += int(at - p.Addr)
 			segments = append(segments, s)
 		}
 		last = i

@@ -24,7 +24,7 @@ func readCore(name string, b []byte) (*part, error) {
 	if err != nil {
 		return nil, fmt.Errorf("damaged ELF core: %w", err)
 	}
-	p := &part{order: h.order, machine: h.machine, pointer: 4}
+	p := &part{file: b, order: h.order, machine: h.machine, pointer: 4}
 	end := uint64(1) << 32
 	if h.wide {
 		p.pointer, end = 8, math.MaxUint64
@@ -65,7 +65,7 @@ func readCore(name string, b []byte) (*part, error) {
 			outside += uint64(len(there)) - room
 			there = there[:room]
 		}
-		s := Segment{Addr: heap.Addr(addr), Bytes: there, Name: name, Writable: ph.flags&elf.PF_W != 0}
+		s := Segment{Addr: heap.Addr(addr), Bytes: there, Name: name, Writable: ph.flags&elf.PF_W != 0, offset: int(min(ph.offset, uint64(len(b))))}
 		if file := notes.fileAt(s.Addr); file != "" {
 			s.Name = file
 		}

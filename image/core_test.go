@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -75,7 +76,7 @@ func TestCore(t *testing.T) {
 				{Addr: 0x1ff0, Bytes: c.loads[0].data, Name: "/bin/cam"},
 				{Addr: 0x2000, Bytes: c.loads[1].data, Name: "test", Writable: true},
 				{Addr: 0xfffffffc, Bytes: c.loads[2].data, Name: "test", Writable: true},
-			}, m.Segments()); d != "" {
+			}, m.Segments(), cmpopts.IgnoreUnexported(Segment{})); d != "" {
 				t.Error(d)
 			}
 			if len(m.Spans()) != 2 || string(m.View(0x1ffc, 8)) != "cdef0123" {

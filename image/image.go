@@ -47,6 +47,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
@@ -69,6 +70,7 @@ type Image struct {
 	raw      bool // one raw file, which may be rebased
 	based    bool
 	contents []content
+	file     []byte // of one file whose bytes are memory as it is; else nil
 }
 
 // Segment is a piece of memory as the file has it.
@@ -82,6 +84,8 @@ type Segment struct {
 	// Writable says whether the program could write there; true where the
 	// file does not tell.
 	Writable bool
+
+	offset int // in the unpacked file, of those whose bytes are memory as it is
 }
 
 // limit returns the address behind s, which loaders see to it is one.
@@ -136,6 +140,15 @@ func (m *Image) Spans() []heap.Memory { return m.spans }
 // Segments returns the pieces that the files have, in ascending order of
 // address and disjoint. The slice must not be written to.
 func (m *Image) Segments() []Segment { return m.segments }
+
+// Segment returns the segment that addr lies in, nil if there is none.
+func (m *Image) Segment(addr heap.Addr) *Segment {
+	i := sort.Search(len(m.segments), func(i int) bool { return m.segments[i].Addr > addr }) - 1
+	if i < 0 || addr >= m.segments[i].limit() {
+		return nil
+	}
+	return &m.segments[i]
+}
 
 // Size returns the number of bytes in the image.
 func (m *Image) Size() (n uint64) {
@@ -209,6 +222,6 @@ func (m *Image) Close() error {
 	for _, c := range m.contents {
 		err = errors.Join(err, c.close())
 	}
-	m.contents, m.segments, m.spans, m.borders, m.raw = nil, nil, nil, nil, false
+	m.contents, m.segments, m.spans, m.borders, m.file, m.raw = nil, nil, nil, nil, nil, false
 	return err
 }

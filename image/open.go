@@ -46,6 +46,7 @@ func (o *Options) setDefaults() {
 // part is what one file holds.
 type part struct {
 	format   string
+	file     []byte    // nil: text
 	pieces   []Segment // in the order of the file; may overlap
 	order    binary.ByteOrder
 	machine  elf.Machine
@@ -212,13 +213,16 @@ func readRaw(name string, b []byte, base *heap.Addr) (*part, error) {
 	if err := fits(s.Addr, len(b)); err != nil {
 		return nil, err
 	}
-	return &part{pieces: []Segment{s}, raw: true, based: base != nil}, nil
+	return &part{file: b, pieces: []Segment{s}, raw: true, based: base != nil}, nil
 }
 
 // merge makes one image of parts; names are their files'.
 func merge(names []string, parts []*part, o Options) (*Image, error) {
 	m := &Image{raw: len(parts) == 1 && parts[0].raw}
 	m.based = !m.raw || parts[0].based
+	if len(parts) == 1 {
+		m.file = parts[0].file
+	}
 	var pieces []Segment
 	for i, p := range parts {
 		if p.raw && !p.based && len(parts) > 1 {
