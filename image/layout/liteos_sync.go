@@ -46,7 +46,7 @@ func (w *walker) weigh(s *seen) {
 			s.size = n - s.at
 			break
 		}
-		q, prev := w.sync(s.at+heap.Addr(w.o.Ctl), w.end, s.at, s.prev)
+		q, prev := w.sync(s.at+heap.Addr(w.o.Word), w.end, s.at, s.prev)
 		s.size, s.syncPrev = q-s.at, prev
 		if prev > s.at && prev < q {
 			s.size = prev - s.at // and what lies there is looked at next
@@ -91,9 +91,13 @@ func (w *walker) infer(s *seen, haveOwn, haveCopy bool, backup *header) {
 		} else {
 			s.known |= hasFirst
 		}
-		if haveOwn && own.length() == s.size && own.used() {
+		s.known |= hasSize
+		switch {
+		case s.at == w.end:
+		case haveOwn && own.length() == s.size && own.used():
 			h.size |= own.size & alignBit
-			s.known |= hasSize
+		case w.gapWord(s.at, s.size) != 0:
+			h.size |= alignBit
 		}
 	case link != nil && link.before != 0 && link.behind != 0:
 		h.first, h.second = uint64(link.before), uint64(link.behind)

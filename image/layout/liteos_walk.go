@@ -305,7 +305,13 @@ func (w *walker) gapOf(s *seen) heap.Addr {
 			return g
 		}
 	}
-	from := s.at + heap.Addr(w.o.Head)
+	return w.gapWord(s.at, s.size)
+}
+
+// gapWord looks for the word in front of an aligned payload in the node at and
+// returns how far behind the head that begins; 0: there is none.
+func (w *walker) gapWord(at, size heap.Addr) heap.Addr {
+	from, room := at+heap.Addr(w.o.Head), size-heap.Addr(w.o.Head)
 	for g := heap.Addr(4); g < room && g <= maxGap; g += 4 {
 		v, ok := w.m.word(from+g-4, 4)
 		if !ok {
