@@ -216,7 +216,7 @@ func TestJoinTotal(t *testing.T) {
 	file := make([]byte, joinSize/2)
 	pieces := make([]Segment, 1000)
 	for i := range pieces {
-		pieces[i] = Segment{Addr: heap.Addr(i * len(file)), Bytes: file}
+		pieces[i] = Segment{Addr: heap.Addr(i) * heap.Addr(len(file)), Bytes: file}
 	}
 	spans, borders, apart := join(pieces, DefaultMaxBytes)
 	copied := 0

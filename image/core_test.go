@@ -36,7 +36,7 @@ func TestCore(t *testing.T) {
 			for id := range 3 {
 				regs := make([]uint64, set.count)
 				for i := range regs {
-					regs[i] = uint64(0x80000000 + id*0x100 + i)
+					regs[i] = 0x80000000 + uint64(id*0x100+i)
 				}
 				c.thread(100+id, regs)
 				threads = append(threads, Thread{ID: 100 + id, SP: heap.Addr(regs[set.sp]), PC: heap.Addr(regs[set.pc]), Regs: regs})
