@@ -71,7 +71,7 @@ func (c content) close() error {
 // is what is probably there; more than most bytes are an error.
 func readAll(r io.Reader, size, most uint64) ([]byte, error) {
 	most = min(most, math.MaxInt-1)
-	b := make([]byte, 0, min(size, most)+1) // the end is noticed without growing
+	b := make([]byte, 0, min(max(size, 4096), most)+1) // the end is noticed without growing
 	for {
 		n, err := r.Read(b[len(b):min(uint64(cap(b)), most+1)])
 		b = b[:len(b)+n]

@@ -3,7 +3,6 @@ package image
 import (
 	"bytes"
 	"fmt"
-	"unsafe"
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
@@ -128,8 +127,8 @@ func (r *records) take(addr uint64, n int) error {
 	} else {
 		r.pieces = append(r.pieces, Segment{Addr: heap.Addr(addr), Bytes: r.data[at:], Name: r.name, Writable: true})
 	}
-	const piece = uint64(unsafe.Sizeof(Segment{}))
-	if uint64(len(r.data))+uint64(len(r.pieces))*piece > r.most {
+	const piece = 64 // bytes of a Segment
+	if uint64(len(r.data)+len(r.pieces)*piece) > r.most {
 		return fmt.Errorf("%w: its records take more than %d bytes", ErrTooLarge, r.most)
 	}
 	return nil
