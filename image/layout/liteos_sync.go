@@ -46,17 +46,19 @@ func (w *walker) weigh(s *seen) {
 			s.size = n - s.at
 			break
 		}
-		q, prev := w.sync(s.at+heap.Addr(w.o.Word), w.end, s.at, s.prev)
-		s.size, s.syncPrev = q-s.at, prev
-		if prev > s.at && prev < q {
-			s.size = prev - s.at // and what lies there is looked at next
-			prev = 0
-			s.exact = ownSize && own.length() == s.size || copySize && backup.length() == s.size
-		} else {
-			s.exact = prev == s.at
-		}
+		w.extend(s, s.at+heap.Addr(w.o.Word))
+		s.exact = s.exact || ownSize && own.length() == s.size || copySize && backup.length() == s.size
 	}
 	w.infer(s, haveOwn, haveCopy, &backup)
+}
+
+// extend makes s reach up to the next start of a node from `from` on.
+func (w *walker) extend(s *seen, from heap.Addr) {
+	q, prev := w.sync(from, w.end, s.at, s.prev, false)
+	s.size, s.syncPrev, s.exact = q-s.at, prev, prev == s.at
+	if prev >= from && prev < q {
+		s.size = prev - s.at // what lies there is looked at next
+	}
 }
 
 // infer puts together what is known of a header from what it must be, from
@@ -195,70 +197,109 @@ func (w *walker) nextByBackup(at heap.Addr) (heap.Addr, bool) {
 
 // chain is how many nodes in a row must confirm each other before a place is
 // believed to be the start of a node that nothing else leads to.
-const chain = 4
+const chain = 8
 
 // starts reports whether a node begins at q, and which one it names as the
-// previous one; 0: its own header is gone. It is certain if it is more than a
-// header with a right magic and a link to one of near.
-func (w *walker) starts(q, near1, near2 heap.Addr) (prev heap.Addr, certain, ok bool) {
+// previous one; 0: its own header is gone. It is certain if others confirm it,
+// and else no more than a header that fits the place: its end is returned.
+func (w *walker) starts(q, near1, near2 heap.Addr) (prev, end heap.Addr, certain bool) {
 	var h header
 	if w.header(q, &h) && w.check(&h, q, 0) == 0 {
 		prev = heap.Addr(h.prev)
 		if prev >= w.start && prev < q && prev&heap.Addr(w.o.Word-1) == 0 {
-			known := prev == near1 || prev == near2
-			at, n := q, h.length()
-			for range chain {
-				if !w.confirms(at, n) {
-					return prev, false, known && h.used()
-				}
-				if at += n; known || at == w.end {
-					return prev, true, true
-				}
-				if !w.header(at, &h) || h.length() == 0 {
-					return prev, false, false
-				}
-				n = h.length()
+			end = q + h.length()
+			near := prev == near1 || prev == near2
+			links, ends, at := w.follow(q)
+			switch {
+			case near && w.names(at, prev):
+				return 0, 0, false // a former node inside the one that ends there
+			case ends || links == chain:
+				return prev, end, true
 			}
-			return prev, true, true
+			if !h.used() && links == 0 && w.listed(q+heap.Addr(w.o.Own)) == nil {
+				end = 0
+			}
 		}
 	}
-	if _, found := w.nextByBackup(q); found {
-		return 0, true, true
+	if _, found := w.nextByBackup(q); found && end == 0 {
+		return 0, 0, true
 	}
-	return 0, false, false
+	return prev, end, false
+}
+
+// follow counts how many nodes from the one at q on are confirmed by the next
+// one, up to chain of them, and returns where that ends.
+func (w *walker) follow(q heap.Addr) (links int, ends bool, at heap.Addr) {
+	var h header
+	for at = q; links < chain && w.header(at, &h); links++ {
+		n := h.length()
+		if !w.confirms(at, n) {
+			return links, false, at + n
+		}
+		if at += n; at == w.end {
+			return links + 1, true, at
+		}
+	}
+	return links, false, at
+}
+
+// names reports whether the node at `at` is sound and names prev as the
+// previous one.
+func (w *walker) names(at, prev heap.Addr) bool {
+	var h header
+	return w.header(at, &h) && w.check(&h, at, prev) == 0
 }
 
 // sync returns the first start of a node in [from, limit), and which node that
 // names as the previous one, 0 if that is not known. If there is none it
-// returns the limit. Nodes that name near1 or near2 are believed sooner.
-func (w *walker) sync(from, limit, near1, near2 heap.Addr) (q, prev heap.Addr) {
+// returns the limit. A node that names near1 or near2 is believed sooner; with
+// strict, no other.
+func (w *walker) sync(from, limit, near1, near2 heap.Addr, strict bool) (q, prev heap.Addr) {
 	ws := heap.Addr(w.o.Word)
-	var weak, weakPrev heap.Addr
+	var weak [32]struct{ at, end, prev heap.Addr } // that nothing confirms yet
+	n := 0
+	q = limit
 	for at := (from + ws - 1) &^ (ws - 1); at < limit; {
 		c, ok := w.candidate(at, limit)
 		if !ok {
 			break
 		}
-		if prev, certain, ok := w.starts(c, near1, near2); ok {
-			switch {
-			case certain && (weak == 0 || prev == near1 || prev == near2):
-				return c, prev
-			case certain:
-				return weak, weakPrev
-			case weak == 0:
-				weak, weakPrev = c, prev
-			}
+		p, end, certain := w.starts(c, near1, near2)
+		switch {
+		case certain && p != 0 && (p == near1 || p == near2):
+			return c, p
+		case strict:
+		case certain:
+			q, prev, at = c, p, limit
+			continue
+		case end != 0 && n < len(weak):
+			weak[n].at, weak[n].end, weak[n].prev = c, end, p
+			n++
 		}
 		at = c + ws
 	}
-	if weak != 0 {
-		return weak, weakPrev
+	if strict {
+		return limit, 0
 	}
 	var h header
-	if limit == w.end && w.header(limit, &h) && w.check(&h, limit, 0) == 0 {
+	if q == w.end && w.header(q, &h) && w.check(&h, q, 0) == 0 {
 		prev = heap.Addr(h.prev)
 	}
-	return limit, prev
+	if prev != 0 && (prev == near1 || prev == near2) {
+		return q, prev
+	}
+	// Between here and there nodes may lie that are sound and have only damaged
+	// neighbours.
+	bound := q
+	if prev >= from && prev < q {
+		bound = prev
+	}
+	for _, c := range weak[:n] {
+		if c.end <= bound {
+			return c.at, c.prev
+		}
+	}
+	return q, prev
 }
 
 // candidate returns the first place in [at, limit) that passes a quick test:
@@ -302,25 +343,62 @@ func (w *walker) candidate(at, limit heap.Addr) (heap.Addr, bool) {
 // recut looks again for the end of cur, whose size nothing but cur itself
 // vouches for, because what begins there is not sound.
 func (w *walker) recut(cur, next *seen) {
-	q, prev := w.sync(cur.at+heap.Addr(w.o.Ctl), next.at, cur.at, 0)
+	inside := func(prev heap.Addr) bool { return prev > cur.at && prev < next.at }
+	q := w.shorter(cur, next)
 	switch {
-	case q < next.at && prev == cur.at: // it is shorter
+	case q != 0:
+		cur.size, cur.exact = q-cur.at, true
 	case next.lost && next.syncPrev == cur.at && next.syncPrev != 0: // it is longer
-		q = next.at + next.size
+		cur.size, cur.exact = next.at+next.size-cur.at, true
+	case next.lost && inside(next.syncPrev), next.own == badPrev && inside(w.endsAt(next.at)):
+		w.extend(cur, cur.at+heap.Addr(w.o.Ctl))
 	default:
 		return
 	}
-	cur.size, cur.exact = q-cur.at, true
 	cur.own |= badSize
-	if cur.h.length() != cur.size {
-		cur.h.size = cur.h.size&^sizeMask | uint32(cur.size)
-	}
+	cur.h.size = cur.h.size&^sizeMask | uint32(cur.size)
 	if !cur.lost {
-		cur.known = hasAll &^ hasSum
-	} else {
-		cur.known |= hasSize
+		cur.lost, cur.known = true, hasAll&^hasSum
 	}
-	w.look(next, q, cur.at)
+	if cur.known |= hasSize; !cur.exact {
+		cur.known &^= hasSize
+	}
+	w.look(next, cur.at+cur.size, cur.at)
+}
+
+// endsAt returns the node that the header at next names as its previous one if
+// that is sound and ends there; 0: it is not.
+func (w *walker) endsAt(next heap.Addr) heap.Addr {
+	var h header
+	at := heap.Addr(w.rawPrev(next))
+	if at < w.start || at >= next || !w.header(at, &h) || w.check(&h, at, 0) != 0 || at+h.length() != next {
+		return 0
+	}
+	return at
+}
+
+// shorter returns where a node begins inside cur, if cur is shorter than it
+// says: from there, nodes that confirm each other lead to where next names its
+// previous node, or past it. Former nodes inside cur lead up to its end at most.
+func (w *walker) shorter(cur, next *seen) heap.Addr {
+	for from := cur.at + heap.Addr(w.o.Ctl); ; {
+		q, prev := w.sync(from, next.at, cur.at, 0, true)
+		if q >= next.at || prev != cur.at {
+			return 0
+		}
+		from = q + heap.Addr(w.o.Word)
+		var h header
+		for at := q; w.header(at, &h) && w.confirms(at, h.length()); {
+			last := at
+			at += h.length()
+			if at == next.at && next.own == badPrev && w.rawPrev(next.at) == uint64(last) || at > next.at {
+				return q
+			}
+			if at >= next.at {
+				break
+			}
+		}
+	}
 }
 
 // A freeLink is what the free lists say about the free node whose header lies
