@@ -157,7 +157,7 @@ func TestBorders(t *testing.T) {
 		t.Fatalf("%d spans, %d borders, %d apart", len(spans), len(borders), apart)
 	}
 	for _, e := range edges[:4] {
-		for _, r := range []struct{ from, to int }{{e - 1, e + 1}, {e - borderReach, min(len(all), e+50)}, {e - 4, e + 4}, {e, e + 5}, {e - 50, min(len(all), e+borderReach-3)}} {
+		for _, r := range []struct{ from, to int }{{e - 1, e + 1}, {e - borderReach, min(len(all), e+50)}, {e - 4, e + 4}, {e, e + 5}, {e - 50, min(len(all), e+borderReach)}} {
 			if got := m.View(base+heap.Addr(r.from), uint64(r.to-r.from)); !bytes.Equal(got, all[r.from:r.to]) {
 				t.Errorf("[%d, %d) around %d: %d bytes, or other ones", r.from, r.to, e, len(got))
 			}
