@@ -42,7 +42,6 @@ const headSize = 4096
 // enough. Text that holds no records is Raw, as is everything else of which
 // nothing is known.
 func Recognise(head []byte) Format {
-	cut := len(head) > headSize
 	head = head[:min(len(head), headSize)]
 	if bytes.HasPrefix(head, []byte("\x1f\x8b\x08")) {
 		return Gzip
@@ -53,13 +52,13 @@ func Recognise(head []byte) Format {
 	if bytes.HasPrefix(head, []byte(elf.ELFMAG)) {
 		return ELFCore
 	}
-	return recogniseText(head, cut)
+	return recogniseText(head)
 }
 
 // recogniseText looks for the first record in head. Transcripts may have other
 // text in front; but all must be text, for in memory bytes that look like a
 // record can be anywhere.
-func recogniseText(head []byte, cut bool) Format {
+func recogniseText(head []byte) Format {
 	head = trimMark(head)
 	for _, c := range head {
 		if (c < ' ' || c > '~') && c != '\t' && c != '\r' && c != '\n' && c != 0x1a {
@@ -67,9 +66,6 @@ func recogniseText(head []byte, cut bool) Format {
 		}
 	}
 	for l := (lines{rest: head}); l.next(); {
-		if cut && len(l.rest) == 0 {
-			break // the line may go on
-		}
 		switch {
 		case isIntelHex(l.line):
 			return IntelHex

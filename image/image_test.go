@@ -238,6 +238,9 @@ func TestOpenAll(t *testing.T) {
 
 func TestOpenAllBase(t *testing.T) {
 	path := write(t, "ram", []byte("abc"))
+	if _, err := OpenAll([]string{path, path + "@0x20"}, Options{Base: new(heap.Addr(0x10))}); err == nil {
+		t.Error("Options.Base applies to one of several files")
+	}
 	for arg, want := range map[string]heap.Addr{path: 0x10, path + "@0x20": 0x20} {
 		m, err := OpenAll([]string{arg}, Options{Base: new(heap.Addr(0x10))})
 		if err != nil {

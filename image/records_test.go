@@ -126,7 +126,7 @@ func TestSRecords(t *testing.T) {
 		"a line is lost":  {text: data(1, "a") + sRecord(5, 2) + end, want: memory{1: "a"}, partial: "there should be 2 data records and not 1"},
 		"cut lines":       {text: data(1, "a") + data(2, "b")[:8] + "\nS\nS1\nS3\n" + end, want: memory{1: "a"}, partial: "4 lines left out that hold no whole record, the first being line 2"},
 		"not digits":      {text: data(1, "a") + "S1040000..FF\n" + end, want: memory{1: "a"}, partial: "1 line left out"},
-		"unknown type":    {text: "S40500000102F7\n" + data(1, "a") + "S101FE\n" + end, want: memory{1: "a"}, partial: "2 records of unknown types left out, the first on line 1"},
+		"unknown type":    {text: "S40500000102F7\n" + data(1, "a") + "S101FE\nS10200FD\n" + end, want: memory{1: "a"}, partial: "3 records of unknown types left out, the first on line 1"},
 		"text behind":     {text: strings.TrimSpace(data(1, "a")) + " hello\n" + end, want: memory{1: "a"}},
 		"console":         {text: "dump:\n" + data(1, "a") + end, want: memory{1: "a"}, partial: "1 line left out"},
 		"no last newline": {text: data(1, "a") + strings.TrimSpace(end), want: memory{1: "a"}},
