@@ -74,24 +74,29 @@ func (w *walker) countLists() (n uint64, why string) {
 	for i := range heap.Addr(freeLists) {
 		head := w.lists + 2*ws*i
 		at := head
+		v, ok := w.far.word(at+ws, w.o.Word)
 		for {
-			v, ok := w.far.word(at+ws, w.o.Word)
-			next := heap.Addr(v)
 			if !ok {
 				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, at)
 			}
+			next := heap.Addr(v)
 			if !w.linkable(v) || next < w.start && next != head {
 				return n, fmt.Sprintf("free list %d leads from %s to %#x, where no free node can be", i, at, v)
 			}
-			if back, ok := w.far.word(next, w.o.Word); !ok || back != uint64(at) {
+			b := w.far.bytes(next, w.o.Ctl)
+			if b == nil {
+				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, next)
+			}
+			if back := word(b, w.o.Word); back != uint64(at) {
 				return n, fmt.Sprintf("free list %d leads from %s to %s, which points back to %#x", i, at, next, back)
 			}
 			if next == head {
 				break
 			}
-			if size, ok := w.far.word(next+heap.Addr(w.o.Size), 4); ok && (size&usedBit != 0 || listOf(size) != int(i)) {
+			if size := word(b[w.o.Size:], 4); size&usedBit != 0 || listOf(size) != int(i) {
 				return n, fmt.Sprintf("free list %d holds the header at %s with size and flags %#x", i, next, size)
 			}
+			v = word(b[ws:], w.o.Word)
 			if n++; n > limit {
 				return n, "the free lists hold more nodes than are free"
 			}

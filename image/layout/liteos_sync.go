@@ -423,12 +423,13 @@ func (w *walker) listed(own heap.Addr) *freeLink {
 func (w *walker) readLists() []freeLink {
 	ws := heap.Addr(w.o.Word)
 	links := make([]freeLink, 0, 64)
-	limit := w.p.Size/uint64(w.o.Head) + 2*freeLists
+	// More nodes than there is memory for are a circle.
+	limit := int(min(w.p.Size, w.m.size(w.p.Addr, w.end))/uint64(w.o.Head)) + 2*freeLists
 	for i := range heap.Addr(freeLists) {
 		head := w.lists + 2*ws*i
 		for _, forth := range []bool{true, false} {
 			at := head
-			for range limit {
+			for len(links) < limit {
 				from := at
 				if forth {
 					from += ws
@@ -443,9 +444,6 @@ func (w *walker) readLists() []freeLink {
 				}
 				links = append(links, l)
 				at = heap.Addr(v)
-				if uint64(len(links)) > limit {
-					break
-				}
 			}
 		}
 	}

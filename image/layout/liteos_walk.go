@@ -66,6 +66,7 @@ type walker struct {
 	report func(*heap.Finding)
 	survey Survey
 	stop   bool
+	slow   bool // without stride
 
 	b     header // scratch
 	node  heap.Node
@@ -82,7 +83,7 @@ func (p *LiteOSPool) walker() *walker {
 		lists: p.Addr + heap.Addr(o.Lists),
 		start: p.Addr + heap.Addr(o.FirstNode),
 		end:   p.Addr + heap.Addr(p.Size) - heap.Addr(o.Head),
-		stack: make(heap.Stack, 0, o.LRs),
+		stack: make(heap.Stack, o.LRs),
 	}
 }
 
@@ -103,11 +104,15 @@ func (p *LiteOSPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding
 // behind it, so a node is given out when that has been seen.
 func (w *walker) run() {
 	var nodes [3]seen
-	before, cur, next := (*seen)(nil), &nodes[0], &nodes[1]
-	spare := &nodes[2]
+	before, cur, next := &nodes[0], &nodes[1], &nodes[2]
+	there := false // is a node in front
 	w.look(cur, w.start, w.end)
 	first := *cur
 	for cur.at < w.end && !w.stop {
+		if !w.slow && w.stride(before, cur) {
+			there = true
+			continue
+		}
 		w.look(next, cur.at+cur.size, cur.at)
 		if next.own != 0 && !w.proven(cur) {
 			w.recut(cur, next)
@@ -116,20 +121,25 @@ func (w *walker) run() {
 			w.gap(cur)
 			next.prev = 0
 		}
-		w.emit(before, cur, next)
-		if before == nil {
-			before, cur, next = cur, next, spare
-		} else {
-			before, cur, next = cur, next, before
-		}
+		w.emit(w.inFront(before, there), cur, next)
+		before, cur, next = cur, next, before
+		there = true
 	}
 	w.survey.Stopped = w.stop
 	if w.stop {
 		w.survey.Partial = "the walk was ended early"
 		return
 	}
-	w.emit(before, cur, &first)
+	w.emit(w.inFront(before, there), cur, &first)
 	w.finish()
+}
+
+// inFront returns the node in front, nil if there is none.
+func (w *walker) inFront(before *seen, there bool) *seen {
+	if !there {
+		return nil
+	}
+	return before
 }
 
 // look weighs what is known about the node at `at`.
@@ -283,17 +293,11 @@ func (w *walker) fill(n *heap.Node, s *seen, lrs bool) {
 
 // lrs returns the call stack in a header.
 func (w *walker) lrs(at heap.Addr) heap.Stack {
-	ws := w.o.Word
-	b := w.m.bytes(at+heap.Addr(w.o.Own+w.o.LR), ws*w.o.LRs)
-	w.stack = w.stack[:0]
-	for len(b) >= ws {
-		w.stack = append(w.stack, heap.Addr(word(b, ws)))
-		b = b[ws:]
+	b := w.m.bytes(at+heap.Addr(w.o.Own+w.o.LR), w.o.Word*w.o.LRs)
+	if b == nil {
+		return nil
 	}
-	for len(w.stack) > 0 && w.stack[len(w.stack)-1] == 0 {
-		w.stack = w.stack[:len(w.stack)-1]
-	}
-	return w.stack
+	return w.stackAt(b)
 }
 
 // gapOf returns how far behind its head the payload of an aligned allocation

@@ -69,6 +69,16 @@ func (r *ram) some(addr heap.Addr, n int) []byte {
 	return s.Bytes[addr-s.Addr:][:min(uint64(n), uint64(len(s.Bytes))-uint64(addr-s.Addr))]
 }
 
+// size returns how many bytes there are between from and to.
+func (r *ram) size(from, to heap.Addr) (n uint64) {
+	for i := r.index(from); i < len(r.spans) && r.spans[i].Addr < to; i++ {
+		s := &r.spans[i]
+		start := max(s.Addr, from)
+		n += min(uint64(to-start), uint64(len(s.Bytes))-uint64(start-s.Addr))
+	}
+	return n
+}
+
 // word reads an address of w bytes, 4 or 8.
 func word(b []byte, w int) uint64 {
 	if w == 8 {
