@@ -10,15 +10,15 @@ import (
 const (
 	// maxPools bounds the pools that are looked for in one image.
 	maxPools = 64
-	// maxTries bounds the places without an end node that are looked at more
-	// closely.
-	maxTries = 1 << 12
+	// maxTries bounds the places that are looked at more closely: those with an
+	// end node, and as many again with lists of free nodes only.
+	maxTries = 1 << 10
 )
 
 // FindLiteOS finds the pools in memory, in ascending order of address: those
 // whose head points to itself and whose end node lies where the size in the
-// head says, those chained to them, and those that lack one of the two but not
-// the rest.
+// head says, those chained to them, and those that have lists of free nodes in
+// place of an end node.
 func FindLiteOS(mem Memory) []*LiteOSPool {
 	m := newRAM(mem)
 	var pools []*LiteOSPool
@@ -36,6 +36,7 @@ func FindLiteOS(mem Memory) []*LiteOSPool {
 		return true
 	}
 	var doubtful []heap.Addr
+	tries := 0
 	for i := range m.spans {
 		s := &m.spans[i]
 		for at := s.Addr; len(pools) < maxPools; {
@@ -45,7 +46,12 @@ func FindLiteOS(mem Memory) []*LiteOSPool {
 			}
 			at = p + 4
 			switch ended, can := m.headLike(p); {
-			case ended && add(p):
+			case ended && tries >= maxTries:
+			case ended:
+				tries++
+				if !add(p) {
+					break
+				}
 				last := pools[len(pools)-1]
 				if end := last.Addr + heap.Addr(last.Size); last.Addr == p && end > at {
 					at = end
@@ -56,7 +62,9 @@ func FindLiteOS(mem Memory) []*LiteOSPool {
 		}
 	}
 	for _, p := range doubtful {
-		if len(pools) < maxPools {
+		_, narrow := m.findLists(p, 4)
+		_, wide := m.findLists(p, 8)
+		if len(pools) < maxPools && (narrow || wide) {
 			add(p)
 		}
 	}

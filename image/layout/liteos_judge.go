@@ -41,6 +41,7 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 	}
 	switch {
 	case ownBad:
+		w.hit = append(w.hit, cur.at+heap.Addr(w.o.Own))
 		w.describeHeader(f, cur, first, end)
 	case next.copy&^missing != 0:
 		f.Kind = heap.BackupDamaged

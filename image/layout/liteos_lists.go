@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -13,16 +14,15 @@ import (
 func (w *walker) checkHead() {
 	w.checkSelf()
 	damaged := w.survey.Findings > 0
-	if free, why := w.countLists(); why != "" || free != w.survey.Stats.FreeNodes {
-		if why == "" {
-			why = fmt.Sprintf("the free lists hold %d nodes, the pool has %d free ones", free, w.survey.Stats.FreeNodes)
-		}
-		if !damaged {
-			w.say(&heap.Finding{
-				Kind: heap.FreeIndexWrong, Op: "check", Node: w.p.Addr, Detail: why,
-				Cause: "a list of free nodes was overwritten, in the pool's head or in a free node",
-			})
-		}
+	free, why, at := w.countLists()
+	if why == "" && free != w.survey.Stats.FreeNodes && !damaged {
+		why = fmt.Sprintf("the free lists hold %d nodes, the pool has %d free ones", free, w.survey.Stats.FreeNodes)
+	}
+	if why != "" && !slices.Contains(w.hit, at[0]) && !slices.Contains(w.hit, at[1]) {
+		w.say(&heap.Finding{
+			Kind: heap.FreeIndexWrong, Op: "check", Node: w.p.Addr, Detail: why,
+			Cause: "a list of free nodes was overwritten, in the pool's head or in a free node",
+		})
 	}
 	if w.o.Used < 0 {
 		return
@@ -67,8 +67,8 @@ func (w *walker) checkSelf() {
 }
 
 // countLists follows the free lists and counts their nodes. why says what is
-// wrong with the first that is not sound.
-func (w *walker) countLists() (n uint64, why string) {
+// wrong with the first that is not sound, places between which headers.
+func (w *walker) countLists() (n uint64, why string, places [2]heap.Addr) {
 	ws := heap.Addr(w.o.Word)
 	limit := w.survey.Stats.FreeNodes + 1
 	for i := range heap.Addr(freeLists) {
@@ -76,34 +76,35 @@ func (w *walker) countLists() (n uint64, why string) {
 		at := head
 		v, ok := w.far.word(at+ws, w.o.Word)
 		for {
+			places = [2]heap.Addr{at, heap.Addr(v)}
 			if !ok {
-				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, at)
+				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, at), places
 			}
 			next := heap.Addr(v)
 			if !w.linkable(v) || next < w.start && next != head {
-				return n, fmt.Sprintf("free list %d leads from %s to %#x, where no free node can be", i, at, v)
+				return n, fmt.Sprintf("free list %d leads from %s to %#x, where no free node can be", i, at, v), places
 			}
 			b := w.far.bytes(next, w.o.Ctl)
 			if b == nil {
-				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, next)
+				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, next), places
 			}
 			if back := word(b, w.o.Word); back != uint64(at) {
-				return n, fmt.Sprintf("free list %d leads from %s to %s, which points back to %#x", i, at, next, back)
+				return n, fmt.Sprintf("free list %d leads from %s to %s, which points back to %#x", i, at, next, back), places
 			}
 			if next == head {
 				break
 			}
 			if size := word(b[w.o.Size:], 4); size&usedBit != 0 || listOf(size) != int(i) {
-				return n, fmt.Sprintf("free list %d holds the header at %s with size and flags %#x", i, next, size)
+				return n, fmt.Sprintf("free list %d holds the header at %s with size and flags %#x", i, next, size), places
 			}
 			v = word(b[ws:], w.o.Word)
 			if n++; n > limit {
-				return n, "the free lists hold more nodes than are free"
+				return n, "the free lists hold more nodes than are free", places
 			}
 			at = next
 		}
 	}
-	return n, ""
+	return n, "", places
 }
 
 // listOf returns the number of the free list for nodes of a size in bytes.

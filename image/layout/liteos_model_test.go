@@ -305,6 +305,14 @@ func TestModelDamaged(t *testing.T) {
 		if !wrong && len(findings) > 0 && !gapWordHit(h, starts, pool, bad) {
 			t.Fatalf("something is found where nothing can be\n%s", context())
 		}
+		recovered := len(s.Gaps) == 0
+		for _, f := range findings {
+			recovered = recovered && f.Recovered
+		}
+		if again, err := OpenLiteOS(patched(p, s.Patches), h.Addr, &l); recovered && (err != nil || findingsOf(again) > 0) {
+			_, left, _ := walked(again)
+			t.Fatalf("not all is well after the repair: %v\n%v\n%s", left, s.Patches, context())
+		}
 		byAddr := make(map[heap.Addr]heap.Node)
 		for i, n := range nodes {
 			if i > 0 && n.Addr < nodes[i-1].Addr+heap.Addr(nodes[i-1].Total) {
@@ -331,6 +339,11 @@ func TestModelDamaged(t *testing.T) {
 			}
 		}
 	})
+}
+
+func findingsOf(p *LiteOSPool) int {
+	_, f, _ := walked(p)
+	return len(f)
 }
 
 // slowly walks node by node.

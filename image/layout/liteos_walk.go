@@ -71,7 +71,8 @@ type walker struct {
 	b     header // scratch
 	node  heap.Node
 	stack heap.Stack
-	lost  uint64 // nodes
+	lost  uint64      // nodes
+	hit   []heap.Addr // damaged headers, as many as are explained
 	judge judge
 	free  []freeLink // what the free lists name, sorted; nil: not read yet
 }
@@ -98,6 +99,32 @@ func (p *LiteOSPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding
 	w.visit, w.report = visit, report
 	w.run()
 	return w.survey
+}
+
+// Repair returns the bytes that would restore all that is provable: fields of
+// headers and backups, the pool's own address and size. Call stacks are in no
+// backup and stay as they are.
+func (p *LiteOSPool) Repair() []Patch { return p.Walk(nil, func(*heap.Finding) {}).Patches }
+
+// Snapshot returns the used nodes as memused lists them, and the totals.
+func (p *LiteOSPool) Snapshot() *heap.Snapshot {
+	s := &heap.Snapshot{Pool: p.Addr.String()}
+	var room heap.Stack // for the call stacks of many nodes
+	survey := p.Walk(func(n *heap.Node) bool {
+		if n.State != heap.Free {
+			if len(n.Stack) > cap(room)-len(room) {
+				room = make(heap.Stack, 0, 4096)
+			}
+			from := len(room)
+			room = append(room, n.Stack...)
+			c := *n
+			c.Stack = room[from:len(room):len(room)]
+			s.Nodes = append(s.Nodes, c)
+		}
+		return true
+	}, nil)
+	s.Stats, s.Partial = survey.Stats, survey.Partial
+	return s
 }
 
 // run goes from node to node. What is wrong with one node can depend on the one
