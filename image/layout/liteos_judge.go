@@ -30,7 +30,7 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 	if cur.lost && first == end {
 		lrs = cur.own == badPrev
 	}
-	if w.report == nil || w.survey.Findings >= maxFindings {
+	if w.survey.Findings >= maxFindings {
 		w.survey.Findings++
 		return nil, lrs
 	}
@@ -68,13 +68,19 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 	if ownBad && next.copy&^missing != 0 {
 		f.Detail = joinText(f.Detail, fmt.Sprintf("the backup of the header of node %s, which lies in front of it, was overwritten as well", next.at))
 	}
-	if !lrs && w.o.LRs > 0 && ownBad {
-		f.Detail = joinText(f.Detail, "its call stack was overwritten too, and of that there is no backup")
-	}
 	if have != nil {
 		f.Memory = []heap.Memory{{Addr: cur.at, Bytes: slices.Clone(have)}}
 		w.explain(f, before, cur, have)
 		w.patch(cur.at, have)
+		// The span goes on where what was written goes on.
+		if span := f.Span; lrs && span.Len() > 0 {
+			if lrs = w.intact(cur, int(span.Start-cur.at), int(span.End-cur.at)); !lrs && f.Subject != nil {
+				f.Subject.Stack = nil
+			}
+		}
+	}
+	if !lrs && w.o.LRs > 0 && ownBad {
+		f.Detail = joinText(f.Detail, "its call stack was overwritten too, and of that there is no backup")
 	}
 	return f, lrs
 }
