@@ -202,7 +202,9 @@ func (m *ram) score(addr heap.Addr, l LiteOS) *candidate {
 // walker returns a walker over the pool as it would be.
 func (c *candidate) walker(m *ram, o Offsets) *walker {
 	p := &LiteOSPool{Layout: c.layout, Addr: c.addr, Size: c.size, mem: m.mem}
-	return p.walker()
+	w := p.walker()
+	w.near = true
+	return w
 }
 
 // ends reports whether the end node is where it should be.

@@ -138,15 +138,24 @@ func (m *ram) headLike(p heap.Addr) (ended, can bool) {
 // maxHead is the longest node head there is.
 var maxHead = uint64(LiteOS{Bits64: true, LeakCheck: true, LRs: MaxLRs, HeadBackup: true, RecordInfo: true}.Offsets().Head)
 
+// The offsets of the smallest pools there are.
+var (
+	narrowHead = LiteOS{}.Offsets()
+	wideHead   = LiteOS{Bits64: true}.Offsets()
+)
+
 // poolSize returns the size that a pool head at p gives, if it can be one.
 func (m *ram) poolSize(p heap.Addr, bits64 bool) (uint64, bool) {
-	o := LiteOS{Bits64: bits64}.Offsets()
+	o := &narrowHead
+	if bits64 {
+		o = &wideHead
+	}
 	b := m.bytes(p, o.Lists)
 	if b == nil || word(b, o.Word) != uint64(p) {
 		return 0, false
 	}
 	size := word(b[o.PoolSize:], 4)
-	return size, plausibleSize(p, size, &o)
+	return size, plausibleSize(p, size, o)
 }
 
 func plausibleSize(p heap.Addr, size uint64, o *Offsets) bool {

@@ -12,8 +12,10 @@ import (
 func four(l LiteOS, free bool) *LiteOSHeap {
 	stack := func(i int) heap.Stack { return heap.Stack{heap.Addr(0x20000 + 4*i), 0x3000, 0x4000}[:l.LRs] }
 	return &LiteOSHeap{Layout: l, Addr: 0x40000, Nodes: []LiteOSNode{
-		{Size: 100, Task: 1, Stack: stack(0)}, {Size: 100, Task: 2, Stack: stack(1)},
-		{Size: 100, Task: 3, Stack: stack(2), Free: free}, {Size: 100, Task: 4, Stack: stack(3)},
+		{Size: 100, Task: 1, Stack: stack(0)},
+		{Size: 100, Task: 2, Stack: stack(1)},
+		{Size: 100, Task: 3, Stack: stack(2), Free: free},
+		{Size: 100, Task: 4, Stack: stack(3)},
 		{Size: 100, Task: 5, Stack: stack(4)},
 	}}
 }

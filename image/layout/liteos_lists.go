@@ -14,11 +14,11 @@ import (
 func (w *walker) checkHead() {
 	w.checkSelf()
 	damaged := w.survey.Findings > 0
-	free, why, at := w.countLists()
+	free, why := w.countLists()
 	if why == "" && free != w.survey.Stats.FreeNodes && !damaged {
 		why = fmt.Sprintf("the free lists hold %d nodes, the pool has %d free ones", free, w.survey.Stats.FreeNodes)
 	}
-	if why != "" && !slices.Contains(w.hit, at[0]) && !slices.Contains(w.hit, at[1]) {
+	if why != "" {
 		w.say(&heap.Finding{
 			Kind: heap.FreeIndexWrong, Op: "check", Node: w.p.Addr, Detail: why,
 			Cause: "a list of free nodes was overwritten, in the pool's head or in a free node",
@@ -67,44 +67,61 @@ func (w *walker) checkSelf() {
 }
 
 // countLists follows the free lists and counts their nodes. why says what is
-// wrong with the first that is not sound, places between which headers.
-func (w *walker) countLists() (n uint64, why string, places [2]heap.Addr) {
-	ws := heap.Addr(w.o.Word)
-	limit := w.survey.Stats.FreeNodes + 1
-	for i := range heap.Addr(freeLists) {
-		head := w.lists + 2*ws*i
-		at := head
-		v, ok := w.far.word(at+ws, w.o.Word)
-		for {
-			places = [2]heap.Addr{at, heap.Addr(v)}
-			if !ok {
-				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, at), places
-			}
-			next := heap.Addr(v)
-			if !w.linkable(v) || next < w.start && next != head {
-				return n, fmt.Sprintf("free list %d leads from %s to %#x, where no free node can be", i, at, v), places
-			}
-			b := w.far.bytes(next, w.o.Ctl)
-			if b == nil {
-				return n, fmt.Sprintf("free list %d leads out of the image at %s", i, next), places
-			}
-			if back := word(b, w.o.Word); back != uint64(at) {
-				return n, fmt.Sprintf("free list %d leads from %s to %s, which points back to %#x", i, at, next, back), places
-			}
-			if next == head {
-				break
-			}
-			if size := word(b[w.o.Size:], 4); size&usedBit != 0 || listOf(size) != int(i) {
-				return n, fmt.Sprintf("free list %d holds the header at %s with size and flags %#x", i, next, size), places
-			}
-			v = word(b[ws:], w.o.Word)
-			if n++; n > limit {
-				return n, "the free lists hold more nodes than are free", places
-			}
-			at = next
+// wrong with the first list that is not sound though none of the headers
+// concerned has been reported.
+func (w *walker) countLists() (n uint64, why string) {
+	for i := range freeLists {
+		var odd string
+		if n, odd = w.countList(i, n); odd != "" && why == "" {
+			why = odd
 		}
 	}
-	return n, "", places
+	return n, why
+}
+
+// countList follows one free list and adds its nodes to n. The list goes on
+// behind a header that was reported if that still leads somewhere.
+func (w *walker) countList(i int, n uint64) (count uint64, why string) {
+	ws := heap.Addr(w.o.Word)
+	head := w.lists + 2*ws*heap.Addr(i)
+	at := head
+	v, ok := w.far.word(at+ws, w.o.Word)
+	for {
+		next := heap.Addr(v)
+		told := w.told(at) || w.told(next)
+		odd := func(format string, args ...any) (uint64, string) {
+			if told {
+				return n, ""
+			}
+			return n, fmt.Sprintf("free list %d ", i) + fmt.Sprintf(format, args...)
+		}
+		if !ok || !w.linkable(v) || next < w.start && next != head {
+			return odd("leads from %s to %#x, where no free node can be", at, v)
+		}
+		b := w.far.bytes(next, w.o.Ctl)
+		if b == nil {
+			return odd("leads out of the image at %s", next)
+		}
+		if back := word(b, w.o.Word); back != uint64(at) && !told {
+			return odd("leads from %s to %s, which points back to %#x", at, next, back)
+		}
+		if next == head {
+			return n, ""
+		}
+		if size := word(b[w.o.Size:], 4); !told && (size&usedBit != 0 || listOf(size) != i) {
+			return odd("holds the header at %s with size and flags %#x", next, size)
+		}
+		if n++; n > w.survey.Stats.FreeNodes+1 {
+			return odd("holds more nodes than are free")
+		}
+		at, v = next, word(b[ws:], w.o.Word)
+	}
+}
+
+// told reports whether the header at own has been reported.
+func (w *walker) told(own heap.Addr) bool {
+	_, ok := slices.BinarySearch(w.hit, own) // they were met in this order
+	return ok
 }
 
 // listOf returns the number of the free list for nodes of a size in bytes.

@@ -305,7 +305,7 @@ func TestModelDamaged(t *testing.T) {
 		if !wrong && len(findings) > 0 && !gapWordHit(h, starts, pool, bad) {
 			t.Fatalf("something is found where nothing can be\n%s", context())
 		}
-		recovered := len(s.Gaps) == 0
+		recovered := len(s.Gaps) == 0 && (len(faults) == 1 || l.Offsets().Sum >= 0) // what one fault hides of the lists, its repair shows
 		for _, f := range findings {
 			recovered = recovered && f.Recovered
 		}

@@ -54,6 +54,10 @@ func (w *walker) weigh(s *seen) {
 
 // extend makes s reach up to the next start of a node from `from` on.
 func (w *walker) extend(s *seen, from heap.Addr) {
+	if w.near {
+		s.size, s.syncPrev, s.exact = w.end-s.at, 0, false
+		return
+	}
 	q, prev := w.sync(from, w.end, s.at, s.prev, false)
 	s.size, s.syncPrev, s.exact = q-s.at, prev, prev == s.at
 	if prev >= from && prev < q {

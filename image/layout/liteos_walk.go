@@ -67,6 +67,7 @@ type walker struct {
 	survey Survey
 	stop   bool
 	slow   bool // without stride
+	near   bool // looks no further than the next node, searches for none
 
 	b     header // scratch
 	node  heap.Node
