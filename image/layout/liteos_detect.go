@@ -143,7 +143,8 @@ func (m *ram) findLists(addr heap.Addr, w int) (off int, ok bool) {
 		if count > best {
 			best, off = count, i*w
 		}
-		if best == freeLists {
+		// The first such row is the pool's; nearby it can only look better.
+		if best == freeLists || best >= freeLists-few && i*w > off+2*w*few {
 			break
 		}
 	}

@@ -15,7 +15,7 @@ func (w *walker) checkHead() {
 	w.checkSelf()
 	damaged := w.survey.Findings > 0
 	free, why := w.countLists()
-	if why == "" && free != w.survey.Stats.FreeNodes && !damaged {
+	if why == "" && free != w.survey.Stats.FreeNodes && !damaged && len(w.survey.Gaps) == 0 {
 		why = fmt.Sprintf("the free lists hold %d nodes, the pool has %d free ones", free, w.survey.Stats.FreeNodes)
 	}
 	if why != "" {
@@ -99,8 +99,8 @@ func (w *walker) countList(i int, n uint64) (count uint64, why string) {
 			return odd("leads from %s to %#x, where no free node can be", at, v)
 		}
 		b := w.far.bytes(next, w.o.Ctl)
-		if b == nil {
-			return odd("leads out of the image at %s", next)
+		if b == nil { // not in the image, which is no damage
+			return n, ""
 		}
 		if back := word(b, w.o.Word); back != uint64(at) && !told {
 			return odd("leads from %s to %s, which points back to %#x", at, next, back)
