@@ -9,6 +9,7 @@
 //	liteos_find.go    pools anywhere in memory
 //	liteos_detect.go  which configuration it is, with the evidence
 //	liteos_walk.go    from node to node, past all damage
+//	liteos_fast.go    the same over nodes with which nothing is wrong
 //	liteos_sync.go    how to go on where the headers end
 //	liteos_judge.go   what each damaged header means
 //	liteos_lists.go   pool head, free lists, totals
