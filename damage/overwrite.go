@@ -1,0 +1,193 @@
+package damage
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
+)
+
+// An Overwrite is the damaged head of a node as a dump shows it: all bytes that
+// are there, and beside them what else is known about what should be there.
+type Overwrite struct {
+	At       heap.Addr  // the start of the node, and of Have
+	Have     []byte     // its head, up to its payload
+	Want     []byte     // what should be there, as long as Have
+	Known    []bool     // which bytes of Want are known, as long as Have
+	Ahead    []byte     // what lies in front of At: the end of the payload in front
+	Behind   []byte     // what lies behind Have: the node's own payload
+	Previous *heap.Node // the node in front; nil: there is none, or none is known
+	Subject  *heap.Node // the node itself, as believed; nil: nothing is known
+	Trail    *Trail     // what was found at Previous, if its head is damaged too
+	Heads    string     // what Have is called, "the control header"
+}
+
+// A Trail is what the damage at one node means for the node behind it.
+type Trail struct {
+	Culprit *heap.Node
+	Reason  string
+	whole   bool // the damage reaches the end of the head: it goes on in the payload
+	b       byte // with same
+	same    bool // it is all one byte
+}
+
+// overwritten is where the wrong bytes lie in Have.
+type overwritten struct {
+	first, end int  // the bytes known to be wrong, and what of unknown ones continues them
+	same       bool // all of them are b
+	b          byte
+	front      bool // nothing in front of them is known to be intact
+	back       bool // nothing behind them is
+	flipped    bool // a single bit
+}
+
+// Explain fills in what the bytes tell: Span, Reach, Culprit, CulpritReason and
+// Cause. It returns what that means for the node behind; nil if no byte is
+// known to be wrong, and then f stays as it is.
+func (o *Overwrite) Explain(f *heap.Finding) *Trail {
+	w, ok := o.locate()
+	if !ok {
+		return nil
+	}
+	f.Span = heap.Span{Start: o.At + heap.Addr(w.first), End: o.At + heap.Addr(w.end)}
+	with := o.reach(f, w)
+	t := &Trail{whole: w.back, b: w.b, same: w.same}
+	c := docket{Finding: f}
+	n := plain.Plural(w.end-w.first, "byte")
+	switch {
+	case w.flipped:
+		f.Cause = "a single bit is wrong: a memory fault, or a write of one flag through a wild or stale pointer"
+	case w.front:
+		o.overflow(&c, w, with)
+	case w.back && o.Subject != nil && o.Subject.State == heap.Free:
+		f.Culprit, f.CulpritReason = o.Subject, "the damage ends where its payload begins: whoever used this memory last may still write to it"
+		f.Cause = fmt.Sprintf("an underflow, or a write after free: %s in front of the payload of a free node hold %s", n, with)
+	case w.back && o.Subject != nil:
+		f.Culprit, f.CulpritReason = o.Subject, "underflow: the damage ends where its own payload begins and does not reach the start of "+o.heads()
+		f.Cause = fmt.Sprintf("an underflow: %s in front of %s hold %s; a write to negative offsets of it, or through a pointer that is a little too low, does that", n, c.buffer(o.Subject), with)
+	default:
+		f.Cause = fmt.Sprintf("a stray write: %s hold %s, and bytes on both sides of them are intact, so neither the buffer in front nor the node's own ran into them; a write through a wild or stale pointer does that", n, with)
+	}
+	t.Culprit, t.Reason = f.Culprit, f.CulpritReason
+	return t
+}
+
+func (o *Overwrite) heads() string {
+	if o.Heads == "" {
+		return "the control header"
+	}
+	return o.Heads
+}
+
+// locate finds the wrong bytes.
+func (o *Overwrite) locate() (w overwritten, ok bool) {
+	w.first = -1
+	var flips int
+	for i, known := range o.Known {
+		if known && o.Have[i] != o.Want[i] {
+			if w.first < 0 {
+				w.first = i
+			}
+			w.end = i + 1
+			flips += bits.OnesCount8(o.Have[i] ^ o.Want[i])
+		}
+	}
+	if w.first < 0 {
+		return w, false
+	}
+	w.b, w.same = o.Have[w.first], true
+	for _, c := range o.Have[w.first:w.end] {
+		w.same = w.same && c == w.b
+	}
+	// Bytes about which nothing is known are wrong if they continue a run.
+	// Zeroes are too common for that.
+	long := w.same && w.end-w.first >= minRun
+	for long && w.b != 0 && w.first > 0 && !o.Known[w.first-1] && o.Have[w.first-1] == w.b {
+		w.first--
+	}
+	for long && w.b != 0 && w.end < len(o.Have) && !o.Known[w.end] && o.Have[w.end] == w.b {
+		w.end++
+	}
+	// A byte may have been overwritten with what it was.
+	intact := func(i int) bool { return o.Known[i] && !(w.same && o.Have[i] == w.b) }
+	w.front, w.back = true, true
+	for i := range w.first &^ 3 {
+		w.front = w.front && !intact(i)
+	}
+	for i := (w.end + 3) &^ 3; i < len(o.Have); i++ {
+		w.back = w.back && !intact(i)
+	}
+	w.flipped = flips == 1 && !(w.first == 0 && w.b == 0)
+	return w, true
+}
+
+// reach says what the overwriting bytes look like and how far they go, and
+// returns the first part of that.
+func (o *Overwrite) reach(f *heap.Finding, w overwritten) string {
+	with := looks(o.Have[w.first:w.end], o.At)
+	if w.flipped {
+		with = fmt.Sprintf("one flipped bit, 0x%02x in place of 0x%02x", o.Have[w.first], o.Want[w.first])
+	}
+	if w.same && w.end-w.first == 1 && !w.flipped {
+		with = "byte " + byteName(w.b)
+	}
+	f.Reach = with
+	if !w.same || w.end-w.first < minRun {
+		return with
+	}
+	behind := 0
+	for behind < len(o.Behind) && o.Behind[behind] == w.b {
+		behind++
+	}
+	if n := o.ahead(w.b); n > 0 && w.front && w.b != 0 {
+		f.Reach += fmt.Sprintf(", as in the last %s in front", plain.Plural(n, "byte"))
+	}
+	switch {
+	case w.b == 0 || w.end < len(o.Have) && !w.back || behind == 0:
+	case behind == len(o.Behind):
+		f.Reach += fmt.Sprintf(", and on in the payload behind for %d bytes or more", behind)
+	default:
+		f.Reach += fmt.Sprintf(", and on in the payload behind for %s", plain.Plural(behind, "byte"))
+	}
+	return with
+}
+
+// ahead counts the bytes directly in front that are b.
+func (o *Overwrite) ahead(b byte) int {
+	n := 0
+	for n < len(o.Ahead) && o.Ahead[len(o.Ahead)-1-n] == b {
+		n++
+	}
+	return n
+}
+
+// overflow explains damage that begins where the payload in front ends.
+func (o *Overwrite) overflow(c *docket, w overwritten, with string) {
+	p := o.Previous
+	if p == nil {
+		c.Cause = "what lies in front of the node was written past its end: the damage begins with the first byte of " + o.heads() + ", with " + with
+		return
+	}
+	if t := o.Trail; t != nil && t.whole && t.Culprit != nil && t.same == w.same &&
+		(!t.same || t.b == w.b && o.ahead(w.b) == len(o.Ahead)) {
+		const inBetween = "the nodes in between were overwritten too: "
+		c.Culprit, c.CulpritReason = t.Culprit, t.Reason
+		if len(t.Reason) < len(inBetween) || t.Reason[:len(inBetween)] != inBetween {
+			c.CulpritReason = inBetween + t.Reason
+		}
+		c.Cause = fmt.Sprintf("one overflow went through several nodes: node %s in front was overwritten with %s as well, so the write began in %s or before it; node %s is only another victim", p.Addr, with, c.buffer(t.Culprit), p.Addr)
+		return
+	}
+	c.Culprit = p
+	if p.State != heap.Used {
+		c.CulpritReason = "the memory in front is free: whoever used it last may still write to it, or wrote past its end before freeing it"
+		c.Cause = fmt.Sprintf("memory in front of the node was written after it had been freed, or before, with %s: %s lies there", with, c.buffer(p))
+		return
+	}
+	c.CulpritReason = "overflow: the damage begins where its payload ends"
+	if n := o.ahead(w.b); w.same && w.b != 0 && n > 0 {
+		c.CulpritReason += fmt.Sprintf(", and the last %s of that hold what was written", plain.Plural(n, "byte"))
+	}
+	c.Cause = fmt.Sprintf("an overflow: %s was written past its end with %s, by at least %s", c.buffer(p), with, plain.Plural(w.end, "byte"))
+}

@@ -1,0 +1,97 @@
+// Package layout knows how heaps lie in memory: it finds them in a RAM image,
+// walks their nodes, judges what is damaged, says which bytes a repair would
+// write, and encodes heaps byte for byte.
+//
+// One group of files per allocator. LiteOS 5.0 bestfit (liteos*.go):
+//
+//	liteos.go         the configuration, and the offsets that follow from it
+//	liteos_header.go  one control header: decode, judge, compare
+//	liteos_find.go    pools anywhere in memory
+//	liteos_detect.go  which configuration it is, with the evidence
+//	liteos_walk.go    from node to node, past all damage
+//	liteos_fast.go    the same over nodes with which nothing is wrong
+//	liteos_sync.go    how to go on where the headers end
+//	liteos_judge.go   what each damaged header means
+//	liteos_lists.go   pool head, free lists, totals
+//	liteos_encode.go  the other direction
+//
+// Nothing read is trusted. Every loop goes forward or is counted, so a walk
+// ends in time linear in the size of the pool whatever that holds; memory is
+// constant except for what is returned.
+package layout
+
+import (
+	"fmt"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// Memory is what a layout reads: the contents of RAM, with holes.
+type Memory interface {
+	// View returns the n bytes from addr on, or nil if not all of them are
+	// there. They must not be changed and stay valid.
+	View(addr heap.Addr, n uint64) []byte
+	// Spans returns the memory in pieces, in ascending order of address and
+	// not overlapping.
+	Spans() []heap.Memory
+}
+
+// Bytes is memory that is one piece.
+type Bytes struct {
+	Addr heap.Addr // of Data[0]
+	Data []byte
+}
+
+// View implements Memory.
+func (b Bytes) View(addr heap.Addr, n uint64) []byte {
+	off := uint64(addr - b.Addr)
+	if addr < b.Addr || off > uint64(len(b.Data)) || n > uint64(len(b.Data))-off {
+		return nil
+	}
+	return b.Data[off : off+n : off+n]
+}
+
+// Spans implements Memory.
+func (b Bytes) Spans() []heap.Memory { return []heap.Memory{{Addr: b.Addr, Bytes: b.Data}} }
+
+// A Patch is bytes that a repair writes: what provably was there.
+type Patch struct {
+	Addr heap.Addr
+	New  []byte
+	Why  string
+}
+
+// A Gap is a range that could not be interpreted.
+type Gap struct {
+	heap.Span
+	Why string
+}
+
+// String says which range it is and why.
+func (g Gap) String() string {
+	return fmt.Sprintf("%d bytes at [%s, %s): %s", g.Len(), g.Start, g.End, g.Why)
+}
+
+// A Survey is what a walk over a pool gives besides the nodes.
+type Survey struct {
+	Stats heap.Stats
+	// Gaps are the ranges that could not be interpreted, ascending, at most
+	// maxGaps of them.
+	Gaps []Gap
+	// Findings counts the findings; damage beyond maxFindings is counted but
+	// not explained.
+	Findings int
+	// Patches repair what can be repaired.
+	Patches []Patch
+	// Partial is empty if the whole pool was there and was understood.
+	Partial string
+	// Stopped says that the visitor ended the walk early.
+	Stopped bool
+}
+
+const (
+	// maxFindings bounds the findings that a walk explains.
+	maxFindings = 4096
+	// maxGaps bounds the gaps that a walk lists.
+	maxGaps = 4096
+)

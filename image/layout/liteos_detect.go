@@ -1,0 +1,313 @@
+package layout
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// Which configuration a pool has is found out by trying them all: of each, the
+// invariants are counted that hold at places where it puts something. Most
+// configurations put the end node elsewhere and fail at once.
+
+// enough is the score from which a place is taken for a pool: more than a head
+// and lists without nodes give.
+const enough = 12
+
+// sample is how many nodes are looked at to judge a configuration.
+const sample = 256
+
+// candidate is one configuration tried at one place.
+type candidate struct {
+	layout   LiteOS
+	addr     heap.Addr
+	size     uint64
+	next     heap.Addr
+	score    int
+	evidence []string
+	selfBad  bool
+}
+
+// pool opens the pool.
+func (c *candidate) pool(mem Memory, m *ram, why string) *LiteOSPool {
+	p := &LiteOSPool{Layout: c.layout, Addr: c.addr, Size: c.size, Next: c.next, Evidence: c.evidence, mem: mem}
+	if why != "" {
+		p.Evidence = append([]string{why}, p.Evidence...)
+	}
+	if end := c.addr + heap.Addr(c.size); m.bytes(end-1, 1) == nil {
+		p.Doubts = append(p.Doubts, fmt.Sprintf("the pool ends at %s, which is not in the image", end))
+	}
+	return p
+}
+
+func (c *candidate) say(points int, format string, args ...any) {
+	c.score += points
+	c.evidence = append(c.evidence, fmt.Sprintf(format, args...))
+}
+
+// detect tries all configurations at addr, and returns those that have
+// something to be said for them, the likeliest first.
+func (m *ram) detect(addr heap.Addr) []*candidate {
+	var all []*candidate
+	for _, bits64 := range []bool{false, true} {
+		for _, head := range m.heads(addr, bits64) {
+			for _, l := range nodeLayouts(head) {
+				if c := m.score(addr, l); c != nil {
+					all = append(all, c)
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b *candidate) int { return cmp.Compare(b.score, a.score) })
+	return all
+}
+
+// nodeLayouts returns all configurations of nodes with a pool head like that
+// of l, simple ones first.
+func nodeLayouts(l LiteOS) []LiteOS {
+	var all []LiteOS
+	for _, l.HeadBackup = range []bool{false, true} {
+		for _, l.RecordInfo = range []bool{false, true} {
+			for l.LRs = 0; l.LRs <= MaxLRs; l.LRs++ {
+				l.LeakCheck = l.LRs > 0
+				all = append(all, l)
+			}
+		}
+	}
+	return all
+}
+
+// heads returns the configurations of the pool's head that put its lists where
+// lists are; without lists, the usual ones.
+func (m *ram) heads(addr heap.Addr, bits64 bool) []LiteOS {
+	o := LiteOS{Bits64: bits64}.Offsets()
+	at, ok := m.findLists(addr, o.Word)
+	var all []LiteOS
+	add := func(l LiteOS) {
+		l.Bits64 = bits64
+		if l.Validate() == nil && (!ok || l.Offsets().Lists == at) {
+			all = append(all, l)
+		}
+	}
+	if !ok {
+		for _, mul := range []bool{true, false} {
+			add(LiteOS{TaskStat: true, Tasks: 64, MulPool: mul})
+			add(LiteOS{MulPool: mul})
+		}
+		return all
+	}
+	for _, mul := range []bool{true, false} {
+		add(LiteOS{MulPool: mul})
+		for d := range 3 { // of up to two words of padding and chain
+			add(LiteOS{TaskStat: true, Tasks: (at-o.Lists)/8 - d, MulPool: mul})
+		}
+	}
+	return all
+}
+
+// findLists returns where behind addr lie 26 list heads in a row: pairs of
+// links that lead to something that links back, nearly all of them.
+func (m *ram) findLists(addr heap.Addr, w int) (off int, ok bool) {
+	const most = 8*(MaxTasks+1) + 32
+	const few = 4 // that may be damaged
+	b := m.some(addr, most+2*w*freeLists)
+	n := len(b)/w - 1
+	if n < 2*freeLists {
+		return 0, false
+	}
+	valid := make([]bool, n)
+	for i := range valid {
+		at := uint64(addr) + uint64(i*w)
+		prev, next := word(b[i*w:], w), word(b[(i+1)*w:], w)
+		switch {
+		case prev == at && next == at:
+			valid[i] = true
+		case prev == 0 || next == 0 || prev == at || next == at:
+		default:
+			back, ok1 := m.word(heap.Addr(next), w)
+			forth, ok2 := m.word(heap.Addr(prev)+heap.Addr(w), w)
+			valid[i] = ok1 && ok2 && back == at && forth == at
+		}
+	}
+	best := 0
+	from := LiteOS{Bits64: w == 8}.Offsets().Lists / w
+	for i := from; i+2*(freeLists-1) < n; i++ {
+		count := 0
+		for k := range freeLists {
+			if valid[i+2*k] {
+				count++
+			}
+		}
+		if count > best {
+			best, off = count, i*w
+		}
+		// The first such row is the pool's; nearby it can only look better.
+		if best == freeLists || best >= freeLists-few && i*w > off+2*w*few {
+			break
+		}
+	}
+	return off, best >= freeLists-few
+}
+
+// score judges one configuration at addr; nil: its nodes cannot lie there.
+func (m *ram) score(addr heap.Addr, l LiteOS) *candidate {
+	o := l.Offsets()
+	c := &candidate{layout: l, addr: addr}
+	self, ok := m.word(addr, o.Word)
+	if !ok {
+		return nil
+	}
+	if self == uint64(addr) {
+		c.say(2, "the word at %s points to itself, as a pool's head does", addr)
+	} else {
+		c.selfBad = true
+	}
+	size, _ := m.word(addr+heap.Addr(o.PoolSize), 4)
+	c.size = size
+	w := c.walker(m, o)
+	if !plausibleSize(addr, size, &o) || !w.ends() {
+		// The first node names the end node as its previous one.
+		var h header
+		w.end = 0
+		if w.header(w.start, &h) && h.prev > uint64(w.start) {
+			c.size = h.prev - uint64(addr) + uint64(o.Head)
+		}
+		if other := c.walker(m, o); c.size != size && plausibleSize(addr, c.size, &o) && other.ends() {
+			w = other
+			c.say(0, "the first node names %s as the end node, and there it is; the size in the pool's head, %#x, is wrong", w.end, size)
+		} else if c.size = size; !plausibleSize(addr, size, &o) {
+			return nil
+		} else {
+			w = c.walker(m, o)
+		}
+	}
+	points := c.score
+	c.nodes(w)
+	if c.score == points && c.selfBad {
+		return nil
+	}
+	if l.MulPool {
+		next, _ := m.word(addr+heap.Addr(o.NextPool), o.Word)
+		if self, ok := m.word(heap.Addr(next), o.Word); next != 0 && ok && self == next && next != uint64(addr) {
+			c.next = heap.Addr(next)
+			c.say(1, "another pool is chained to it, at %s", c.next)
+		} else if next == 0 {
+			c.score++
+		}
+	}
+	return c
+}
+
+// walker returns a walker over the pool as it would be.
+func (c *candidate) walker(m *ram, o Offsets) *walker {
+	p := &LiteOSPool{Layout: c.layout, Addr: c.addr, Size: c.size, mem: m.mem}
+	w := p.walker()
+	w.near = true
+	return w
+}
+
+// ends reports whether the end node is where it should be.
+func (w *walker) ends() bool {
+	var h header
+	return w.header(w.end, &h) && h.size == uint32(w.o.Head)|usedBit && w.check(&h, w.end, 0)&^badSum == 0
+}
+
+// nodes judges the end node, the lists and the first nodes.
+func (c *candidate) nodes(w *walker) {
+	o := &w.o
+	var first, end, backup header
+	haveFirst := w.header(w.start, &first)
+	haveEnd := w.header(w.end, &end)
+	switch {
+	case !haveEnd:
+	case w.check(&end, w.end, 0) == 0:
+		c.say(6, "the end node lies at %s, where the size %#x puts it: its magic is the complement of its own address, its size %d that of a head", w.end, c.size, o.Head)
+	case end.size == uint32(o.Head)|usedBit:
+		c.say(2, "the size of the node at %s, the pool's end, is that of a head, %d", w.end, o.Head)
+	}
+	if haveFirst && w.check(&first, w.start, w.end) == 0 {
+		c.say(5, "the first node lies at %s, with a right magic, and names the end node as its previous one", w.start)
+	}
+	if o.Own != 0 && w.backup(w.end, &backup) && backup.sameCopy(&first) && w.check(&backup, w.start, w.end) == 0 {
+		c.say(3, "the end node holds a backup of the first node's header, with a right checksum")
+	}
+	if c.score < 5 {
+		return
+	}
+	if at, ok := w.m.findLists(c.addr, o.Word); ok && at == o.Lists {
+		c.say(3, "%d list heads lie at %s", freeLists, w.lists)
+	}
+	c.walk(w)
+}
+
+// walk judges the first nodes, up to a sample of them.
+func (c *candidate) walk(w *walker) {
+	var s seen
+	var good, all, used, asSize, module int
+	at, prev := w.start, w.end
+	for all < sample && at < w.end {
+		w.look(&s, at, prev)
+		all++
+		if s.lost {
+			if !s.exact || !w.confirms(at, s.size) {
+				break
+			}
+		} else if s.own == 0 {
+			good++
+			if s.h.used() {
+				used++
+				if w.wordAsSize(&s) {
+					asSize++
+				}
+				if w.o.module(&s.h) != 0 {
+					module++
+				}
+			}
+		}
+		at, prev = at+s.size, at
+	}
+	if all == 0 {
+		return
+	}
+	more := "magics or list links, and links to the previous node"
+	if w.o.Sum >= 0 {
+		more += ", checksums, backups"
+	}
+	c.say(10*good/all, "of %d nodes from the first on, %d are sound: %s", all, good, more)
+	if module > 0 {
+		c.layout.MulModule = true
+		c.say(0, "%d of %d used nodes name a module beside the task", module, used)
+	}
+	// With and without RECORDINFO, one LR more makes headers of the same
+	// length. What tells them apart is what the word looks like.
+	switch {
+	case used == 0 || w.o.Orig < 0 && w.o.LR < 0:
+	case w.o.Orig >= 0 && 2*asSize > used:
+		c.say(2, "the word behind the links is, in %d of %d used nodes, a size that fits the node", asSize, used)
+	case w.o.Orig < 0 && 2*asSize <= used:
+		c.say(2, "the word behind the links is no size in %d of %d used nodes", used-asSize, used)
+	}
+}
+
+// module returns the module ID beside the task ID.
+func (o *Offsets) module(h *header) uint64 {
+	if o.Word == 8 {
+		return h.first >> 48
+	}
+	return h.second >> 16
+}
+
+// wordAsSize reports whether the word where a size asked for or else the first
+// LR lies is a size that a node as long as s is allocated for.
+func (w *walker) wordAsSize(s *seen) bool {
+	o := &w.o
+	at := max(o.Orig, 0)
+	if at == 0 {
+		at = max(o.LR, 0)
+	}
+	v, ok := w.m.word(s.at+heap.Addr(o.Own+at), 4)
+	room := uint64(s.size) - uint64(o.Head)
+	return ok && v != 0 && v <= room && room-v < uint64(o.Head)+64
+}

@@ -1,0 +1,77 @@
+package layout
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// pieces is memory with holes.
+type pieces []heap.Memory
+
+func (p pieces) Spans() []heap.Memory { return p }
+
+func (p pieces) View(addr heap.Addr, n uint64) []byte {
+	for _, s := range p {
+		if v := (Bytes{s.Addr, s.Bytes}).View(addr, n); v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
+// TestSeveralPools: chained pools in different pieces of memory are all found,
+// one of them though its head no longer points to itself.
+func TestSeveralPools(t *testing.T) {
+	l := LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true, MulPool: true}
+	a, b := four(l, false), four(l, true)
+	a.Addr, b.Addr = 0x20000, 0x90000
+	a.Next = b.Addr
+	first, _, err := a.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, _, err := b.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ram := pieces{{Addr: a.Addr, Bytes: first}, {Addr: b.Addr, Bytes: second}}
+	pools := FindLiteOS(ram)
+	if len(pools) != 2 || pools[0].Addr != a.Addr || pools[0].Next != b.Addr || pools[1].Addr != b.Addr {
+		t.Fatalf("%+v", pools)
+	}
+	second[0] ^= 0xff
+	p, err := OpenLiteOS(ram, b.Addr, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, findings, _ := walked(p); len(findings) != 1 || findings[0].Kind != heap.PoolHeadDamaged {
+		t.Errorf("findings %v", findings)
+	}
+}
+
+// TestCutShort: of a dump that ends in the middle of the pool all nodes up to
+// there are listed, and what is missing is said.
+func TestCutShort(t *testing.T) {
+	m := dump(t, "both-clean", 0x578c0)
+	whole, _, _ := walked(open(t, "both-clean", 0x578c0))
+	m.Data = m.Data[:0x40000]
+	pools := FindLiteOS(m)
+	if len(pools) != 1 || len(pools[0].Doubts) == 0 {
+		t.Fatalf("found %+v", pools)
+	}
+	nodes, findings, s := walked(pools[0])
+	if len(findings) != 0 || !strings.Contains(s.Partial, "could not be interpreted") || len(s.Gaps) != 1 || s.Gaps[0].Why != "not in the image" {
+		t.Errorf("findings %v, gaps %v, %q", findings, s.Gaps, s.Partial)
+	}
+	want := 1 // the first that is not there: its backup is
+	for _, n := range whole {
+		if n.Addr+72 <= 0x578c0+0x40000 {
+			want++
+		}
+	}
+	if len(nodes) != want {
+		t.Errorf("%d nodes, want %d", len(nodes), want)
+	}
+}

@@ -1,0 +1,116 @@
+package layout
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// four is a heap of buffers of 100 bytes, the third of which may be free.
+func four(l LiteOS, free bool) *LiteOSHeap {
+	stack := func(i int) heap.Stack { return heap.Stack{heap.Addr(0x20000 + 4*i), 0x3000, 0x4000}[:l.LRs] }
+	return &LiteOSHeap{Layout: l, Addr: 0x40000, Nodes: []LiteOSNode{
+		{Size: 100, Task: 1, Stack: stack(0)},
+		{Size: 100, Task: 2, Stack: stack(1)},
+		{Size: 100, Task: 3, Stack: stack(2), Free: free},
+		{Size: 100, Task: 4, Stack: stack(3)},
+		{Size: 100, Task: 5, Stack: stack(4)},
+	}}
+}
+
+// TestCulprits: what was overwritten, how far, and by whom.
+func TestCulprits(t *testing.T) {
+	var (
+		leak = LiteOS{LeakCheck: true, LRs: 3}
+		both = LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true}
+		wide = LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true, Bits64: true}
+	)
+	type want struct {
+		node    int
+		kind    heap.Kind
+		culprit int // -1: nobody
+		first   int // of the span, from the start of the node
+		length  int
+	}
+	all := func(b byte, n int) []byte { return bytes.Repeat([]byte{b}, n) }
+	for _, d := range []struct {
+		name  string
+		l     LiteOS
+		free  bool
+		node  int // at whose start, plus off, data is written
+		off   int
+		data  []byte
+		want  []want
+		cause string
+	}{
+		{"one byte", both, false, 1, 0, all(0, 1), []want{{1, heap.BackupDamaged, 0, 0, 1}}, "at least 1 byte"},
+		{"into the dead space of the backup", both, false, 1, 0, all('A', 28), []want{{1, heap.BackupDamaged, 0, 0, 28}}, "at least 28 bytes"},
+		{"text over the head", both, false, 1, 0, []byte("a line of a log that is much longer than the buffer it was written to by far"), []want{{1, heap.HeaderDamaged, 0, 0, 72}}, "an overflow"},
+		{"zeroes over the head", both, false, 1, 0, all(0, 72), []want{{1, heap.HeaderDamaged, 0, 0, 72}}, "zeroes"},
+		{"wide head", wide, false, 1, 0, all(0xff, 144), []want{{1, heap.HeaderDamaged, 0, 0, 144}}, "an overflow"},
+		{"no backups", leak, false, 1, 0, all('A', 28), []want{{1, heap.HeaderDamaged, 0, 0, 28}}, "an overflow"},
+		{"no backups, one word", leak, false, 1, 0, all('A', 4), []want{{1, heap.HeaderDamaged, 0, 0, 4}}, "an overflow"},
+		{"double stomp", both, false, 1, 0, all('A', 172+72), []want{{1, heap.HeaderDamaged, 0, 0, 72}, {2, heap.BothDamaged, 0, 0, 72}}, "one overflow went through several nodes"},
+		{"underflow", both, false, 2, 72 - 4, all('U', 4), []want{{2, heap.HeaderDamaged, 2, 72 - 4, 4}}, "an underflow"},
+		{"underflow up to a call stack", both, false, 2, 72 - 6, all('U', 6), []want{{2, heap.HeaderDamaged, 2, 72 - 6, 6}}, "an underflow"},
+		{"stray", both, false, 2, 36 + 12, all('S', 6), []want{{2, heap.HeaderDamaged, -1, 36 + 12, 6}}, "a stray write"},
+		{"written after free", both, true, 3, 0, all('F', 72), []want{{3, heap.HeaderDamaged, 2, 0, 72}}, "after it had been freed"},
+		{"flipped bit", both, false, 2, 36 + 13, []byte{1 << 6}, []want{{2, heap.HeaderDamaged, -1, 36 + 13, 1}}, "single bit"},
+	} {
+		t.Run(d.name, func(t *testing.T) {
+			h := four(d.l, d.free)
+			pool, starts, err := h.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(pool[starts[d.node]-h.Addr+heap.Addr(d.off):], d.data)
+			p, err := OpenLiteOS(Bytes{h.Addr, pool}, h.Addr, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nodes, findings, s := walked(p)
+			if len(findings) != len(d.want) {
+				t.Fatalf("%d findings, want %d: %v", len(findings), len(d.want), findings)
+			}
+			if len(nodes) != len(h.Nodes) || len(s.Gaps) != 0 {
+				t.Errorf("%d nodes of %d are listed; gaps %v", len(nodes), len(h.Nodes), s.Gaps)
+			}
+			for i, w := range d.want {
+				f := findings[i]
+				start := starts[w.node] + heap.Addr(w.first)
+				span := heap.Span{Start: start, End: start + heap.Addr(w.length)}
+				if f.Kind != w.kind || f.Node != starts[w.node] || f.Span != span {
+					t.Errorf("finding %d: %s at %s, span %s to %s, want %s at %s, %s to %s", i, f.Kind, f.Node, f.Span.Start, f.Span.End, w.kind, starts[w.node], span.Start, span.End)
+				}
+				if got := culprit(f, starts); got != w.culprit {
+					t.Errorf("finding %d: culprit %d, want %d (%s)", i, got, w.culprit, f.CulpritReason)
+				}
+				if f.Subject == nil {
+					t.Fatalf("finding %d: nothing is said of the node", i)
+				}
+				o := d.l.Offsets()
+				lr := starts[w.node] + heap.Addr(o.Own+o.LR)
+				if gone := span.Start < lr+heap.Addr(o.LRs*o.Word) && span.End > lr; gone != (len(f.Subject.Stack) == 0) {
+					t.Errorf("finding %d: stack %v, overwritten %v", i, f.Subject.Stack, gone)
+				}
+				if f.Culprit != nil && d.l.LRs > 0 && f.Culprit.State == heap.Used && f.Culprit.Addr != f.Node && len(f.Culprit.Stack) == 0 {
+					t.Errorf("finding %d: nobody allocated the culprit", i)
+				}
+			}
+			if last := findings[len(findings)-1]; !strings.Contains(last.Cause, d.cause) {
+				t.Errorf("cause %q lacks %q", last.Cause, d.cause)
+			}
+		})
+	}
+}
+
+func culprit(f heap.Finding, starts []heap.Addr) int {
+	for i, at := range starts {
+		if f.Culprit != nil && f.Culprit.Addr == at {
+			return i
+		}
+	}
+	return -1
+}

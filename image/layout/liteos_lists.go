@@ -1,0 +1,128 @@
+package layout
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// checkHead judges what belongs to no node: the pool's head, its lists of free
+// nodes and its totals. What follows from damage to a node that has been
+// reported is not reported again.
+func (w *walker) checkHead() {
+	w.checkSelf()
+	damaged := w.survey.Findings > 0
+	free, why := w.countLists()
+	if why == "" && free != w.survey.Stats.FreeNodes && !damaged && len(w.survey.Gaps) == 0 {
+		why = fmt.Sprintf("the free lists hold %d nodes, the pool has %d free ones", free, w.survey.Stats.FreeNodes)
+	}
+	if why != "" {
+		w.say(&heap.Finding{
+			Kind: heap.FreeIndexWrong, Op: "check", Node: w.p.Addr, Detail: why,
+			Cause: "a list of free nodes was overwritten, in the pool's head or in a free node",
+		})
+	}
+	if w.o.Used < 0 {
+		return
+	}
+	v, ok := w.m.word(w.p.Addr+heap.Addr(w.o.Used), 4)
+	peak, ok2 := w.m.word(w.p.Addr+heap.Addr(w.o.Peak), 4)
+	if !ok || !ok2 {
+		return
+	}
+	st := &w.survey.Stats
+	st.Waterline = peak
+	if v != st.Used && w.lost == 0 && !damaged {
+		w.say(&heap.Finding{
+			Kind: heap.TotalsWrong, Op: "check", Node: w.p.Addr,
+			Detail: fmt.Sprintf("the pool's head says that %d bytes are in use, a recount gives %d", v, st.Used),
+			Cause:  "the pool's head was overwritten, or the image was taken in the middle of an operation",
+		})
+	}
+}
+
+// checkSelf judges the pool's own address and size.
+func (w *walker) checkSelf() {
+	say := func(off, n int, name string, want uint64) {
+		at := w.p.Addr + heap.Addr(off)
+		have, ok := w.m.word(at, n)
+		if !ok || have == want {
+			return
+		}
+		b := make([]byte, n)
+		putWord(b, n, want)
+		w.survey.Patches = append(w.survey.Patches, Patch{Addr: at, New: b, Why: "the pool's head"})
+		w.say(&heap.Finding{
+			Kind: heap.PoolHeadDamaged, Op: "check", Node: w.p.Addr, Recovered: true,
+			Fields: []heap.Field{{Name: name, Header: fmt.Sprintf("%#x", have), Backup: fmt.Sprintf("%#x", want), Differs: true}},
+			Span:   heap.Span{Start: at, End: at + heap.Addr(n)},
+			Detail: "the nodes say what it should be",
+			Cause:  "a stray write, or one past the end of what lies in front of the pool in memory: no node lies in front of the pool's head",
+		})
+	}
+	say(0, w.o.Word, "pool", uint64(w.p.Addr))
+	say(w.o.PoolSize, 4, "pool size", w.p.Size)
+}
+
+// countLists follows the free lists and counts their nodes. why says what is
+// wrong with the first list that is not sound though none of the headers
+// concerned has been reported.
+func (w *walker) countLists() (n uint64, why string) {
+	for i := range freeLists {
+		var odd string
+		if n, odd = w.countList(i, n); odd != "" && why == "" {
+			why = odd
+		}
+	}
+	return n, why
+}
+
+// countList follows one free list and adds its nodes to n. The list goes on
+// behind a header that was reported if that still leads somewhere.
+func (w *walker) countList(i int, n uint64) (count uint64, why string) {
+	ws := heap.Addr(w.o.Word)
+	head := w.lists + 2*ws*heap.Addr(i)
+	at := head
+	v, ok := w.far.word(at+ws, w.o.Word)
+	for {
+		next := heap.Addr(v)
+		told := w.told(at) || w.told(next)
+		odd := func(format string, args ...any) (uint64, string) {
+			if told {
+				return n, ""
+			}
+			return n, fmt.Sprintf("free list %d ", i) + fmt.Sprintf(format, args...)
+		}
+		if !ok || !w.linkable(v) || next < w.start && next != head {
+			return odd("leads from %s to %#x, where no free node can be", at, v)
+		}
+		b := w.far.bytes(next, w.o.Ctl)
+		if b == nil { // not in the image, which is no damage
+			return n, ""
+		}
+		if back := word(b, w.o.Word); back != uint64(at) && !told {
+			return odd("leads from %s to %s, which points back to %#x", at, next, back)
+		}
+		if next == head {
+			return n, ""
+		}
+		if size := word(b[w.o.Size:], 4); !told && (size&usedBit != 0 || listOf(size) != i) {
+			return odd("holds the header at %s with size and flags %#x", next, size)
+		}
+		if n++; n > w.survey.Stats.FreeNodes+1 {
+			return odd("holds more nodes than are free")
+		}
+		at, v = next, word(b[ws:], w.o.Word)
+	}
+}
+
+// told reports whether the header at own has been reported.
+func (w *walker) told(own heap.Addr) bool {
+	_, ok := slices.BinarySearch(w.hit, own) // they were met in this order
+	return ok
+}
+
+// listOf returns the number of the free list for nodes of a size in bytes.
+func listOf(size uint64) int { return min(max(bits.Len64(size)-5, 0), freeLists-1) }

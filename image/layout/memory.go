@@ -1,0 +1,104 @@
+package layout
+
+import (
+	"encoding/binary"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// ram reads memory through a window, so that reading a node costs no call
+// through an interface.
+type ram struct {
+	mem   Memory
+	spans []heap.Memory
+	at    heap.Addr // of win[0]
+	win   []byte
+}
+
+func newRAM(mem Memory) *ram { return &ram{mem: mem, spans: mem.Spans()} }
+
+// bytes returns the n bytes at addr, nil if they are not all there.
+func (r *ram) bytes(addr heap.Addr, n int) []byte {
+	if off := uint64(addr - r.at); off < uint64(len(r.win)) && uint64(n) <= uint64(len(r.win))-off {
+		return r.win[off : off+uint64(n)]
+	}
+	return r.elsewhere(addr, n)
+}
+
+// elsewhere moves the window to the span that addr lies in.
+func (r *ram) elsewhere(addr heap.Addr, n int) []byte {
+	s := r.span(addr)
+	if s == nil || n < 0 {
+		return nil
+	}
+	r.at, r.win = s.Addr, s.Bytes
+	if off := uint64(addr - r.at); uint64(n) <= uint64(len(r.win))-off {
+		return r.win[off : off+uint64(n)]
+	}
+	return r.mem.View(addr, uint64(n)) // across the border of two spans
+}
+
+// span returns the piece that addr lies in, nil if there is none.
+func (r *ram) span(addr heap.Addr) *heap.Memory {
+	if i := r.index(addr); i < len(r.spans) && r.spans[i].Addr <= addr {
+		return &r.spans[i]
+	}
+	return nil
+}
+
+// index returns the number of the first span that ends behind addr.
+func (r *ram) index(addr heap.Addr) int {
+	lo, hi := 0, len(r.spans)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		if s := &r.spans[mid]; s.Addr <= addr && uint64(addr-s.Addr) >= uint64(len(s.Bytes)) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
+// some returns up to n bytes from addr on, as many as there are in one piece.
+func (r *ram) some(addr heap.Addr, n int) []byte {
+	s := r.span(addr)
+	if s == nil {
+		return nil
+	}
+	return s.Bytes[addr-s.Addr:][:min(uint64(n), uint64(len(s.Bytes))-uint64(addr-s.Addr))]
+}
+
+// size returns how many bytes there are between from and to.
+func (r *ram) size(from, to heap.Addr) (n uint64) {
+	for i := r.index(from); i < len(r.spans) && r.spans[i].Addr < to; i++ {
+		s := &r.spans[i]
+		start := max(s.Addr, from)
+		n += min(uint64(to-start), uint64(len(s.Bytes))-uint64(start-s.Addr))
+	}
+	return n
+}
+
+// word reads an address of w bytes, 4 or 8.
+func word(b []byte, w int) uint64 {
+	if w == 8 {
+		return binary.LittleEndian.Uint64(b)
+	}
+	return uint64(binary.LittleEndian.Uint32(b))
+}
+
+func putWord(b []byte, w int, v uint64) {
+	if w == 8 {
+		binary.LittleEndian.PutUint64(b, v)
+		return
+	}
+	binary.LittleEndian.PutUint32(b, uint32(v))
+}
+
+func (r *ram) word(addr heap.Addr, w int) (uint64, bool) {
+	b := r.bytes(addr, w)
+	if b == nil {
+		return 0, false
+	}
+	return word(b, w), true
+}
