@@ -17,13 +17,8 @@
 // piece while they are small. Where large ones meet, View still sees what lies
 // within 64 KiB of the border.
 //
-// What only needs to look at memory, such as the layouts of allocators, should
-// ask for no more than an interface that *Image implements:
-//
-//	type Memory interface {
-//		View(addr heap.Addr, n uint64) []byte
-//		Spans() []heap.Memory
-//	}
+// What only needs to look at memory, such as the layouts of allocators, asks for
+// no more than heap.RAM, which *Image implements.
 //
 // # What is trusted
 //

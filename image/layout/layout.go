@@ -26,23 +26,13 @@ import (
 	"github.com/heapwright/heapwright/heap"
 )
 
-// Memory is what a layout reads: the contents of RAM, with holes.
-type Memory interface {
-	// View returns the n bytes from addr on, or nil if not all of them are
-	// there. They must not be changed and stay valid.
-	View(addr heap.Addr, n uint64) []byte
-	// Spans returns the memory in pieces, in ascending order of address and
-	// not overlapping.
-	Spans() []heap.Memory
-}
-
 // Bytes is memory that is one piece.
 type Bytes struct {
 	Addr heap.Addr // of Data[0]
 	Data []byte
 }
 
-// View implements Memory.
+// View implements heap.RAM.
 func (b Bytes) View(addr heap.Addr, n uint64) []byte {
 	off := uint64(addr - b.Addr)
 	if addr < b.Addr || off > uint64(len(b.Data)) || n > uint64(len(b.Data))-off {
@@ -51,7 +41,7 @@ func (b Bytes) View(addr heap.Addr, n uint64) []byte {
 	return b.Data[off : off+n : off+n]
 }
 
-// Spans implements Memory.
+// Spans implements heap.RAM.
 func (b Bytes) Spans() []heap.Memory { return []heap.Memory{{Addr: b.Addr, Bytes: b.Data}} }
 
 // A Patch is bytes that a repair writes: what provably was there.

@@ -28,16 +28,23 @@ type candidate struct {
 	score    int
 	evidence []string
 	selfBad  bool
+	// of the first seen nodes, sound ones are
+	sound, seen int
 }
 
 // pool opens the pool.
-func (c *candidate) pool(mem Memory, m *ram, why string) *LiteOSPool {
-	p := &LiteOSPool{Layout: c.layout, Addr: c.addr, Size: c.size, Next: c.next, Evidence: c.evidence, mem: mem}
+func (c *candidate) pool(mem heap.RAM, m *ram, why string) *LiteOSPool {
+	p := &LiteOSPool{Layout: c.layout, Addr: c.addr, Size: c.size, Next: c.next, mem: mem}
+	p.about = About{
+		System: "liteos", Layout: c.layout.String(), PointerSize: c.layout.Offsets().Word,
+		Span:  heap.Span{Start: c.addr, End: c.addr + heap.Addr(c.size)},
+		Sound: c.sound, Seen: c.seen, Evidence: c.evidence,
+	}
 	if why != "" {
-		p.Evidence = append([]string{why}, p.Evidence...)
+		p.about.Evidence = append([]string{why}, c.evidence...)
 	}
 	if end := c.addr + heap.Addr(c.size); m.bytes(end-1, 1) == nil {
-		p.Doubts = append(p.Doubts, fmt.Sprintf("the pool ends at %s, which is not in the image", end))
+		p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("the pool ends at %s, which is not in the image", end))
 	}
 	return p
 }
@@ -268,6 +275,7 @@ func (c *candidate) walk(w *walker) {
 		}
 		at, prev = at+s.size, at
 	}
+	c.sound, c.seen = good, all
 	if all == 0 {
 		return
 	}

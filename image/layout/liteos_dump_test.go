@@ -74,8 +74,8 @@ func TestDumps(t *testing.T) {
 			if p.Layout != d.layout {
 				t.Errorf("layout %s, want %s", p.Layout, d.layout)
 			}
-			if len(p.Doubts) > 0 {
-				t.Errorf("doubts: %q", p.Doubts)
+			if len(p.about.Doubts) > 0 {
+				t.Errorf("doubts: %q", p.about.Doubts)
 			}
 			nodes, findings, s := walked(p)
 			if len(findings) != d.findings || s.Findings != d.findings || len(s.Gaps) > 0 || s.Partial != "" {

@@ -19,7 +19,7 @@ const (
 // whose head points to itself and whose end node lies where the size in the
 // head says, those chained to them, and those that have lists of free nodes in
 // place of an end node.
-func FindLiteOS(mem Memory) []*LiteOSPool {
+func FindLiteOS(mem heap.RAM) []*LiteOSPool {
 	m := newRAM(mem)
 	var pools []*LiteOSPool
 	add := func(addr heap.Addr) bool {
@@ -75,6 +75,20 @@ func FindLiteOS(mem Memory) []*LiteOSPool {
 	}
 	sortPools(pools)
 	return pools
+}
+
+// findLiteOS finds what the hints allow.
+func findLiteOS(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
+	if h.At != 0 {
+		if p, err := OpenLiteOS(mem, h.At, nil); err == nil {
+			pools = append(pools, p)
+		}
+		return pools, nil
+	}
+	for _, p := range FindLiteOS(mem) {
+		pools = append(pools, p)
+	}
+	return pools, nil
 }
 
 func sortPools(pools []*LiteOSPool) {
@@ -166,7 +180,7 @@ func plausibleSize(p heap.Addr, size uint64, o *Offsets) bool {
 // OpenLiteOS opens the pool whose head lies at addr. layout says how it is laid
 // out; nil: that is found out from what lies there. It fails if no pool can be
 // recognized there.
-func OpenLiteOS(mem Memory, addr heap.Addr, layout *LiteOS) (*LiteOSPool, error) {
+func OpenLiteOS(mem heap.RAM, addr heap.Addr, layout *LiteOS) (*LiteOSPool, error) {
 	m := newRAM(mem)
 	if m.span(addr) == nil {
 		return nil, fmt.Errorf("layout: %s is not in the image", addr)
@@ -188,7 +202,7 @@ func OpenLiteOS(mem Memory, addr heap.Addr, layout *LiteOS) (*LiteOSPool, error)
 	p := all[0].pool(mem, m, "")
 	for _, c := range all[1:] {
 		if c.score == all[0].score && c.layout != all[0].layout {
-			p.Doubts = append(p.Doubts, fmt.Sprintf("%s fits as well", c.layout))
+			p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("%s fits as well", c.layout))
 		}
 	}
 	return p, nil

@@ -58,7 +58,7 @@ func TestCutShort(t *testing.T) {
 	whole, _, _ := walked(open(t, "both-clean", 0x578c0))
 	m.Data = m.Data[:0x40000]
 	pools := FindLiteOS(m)
-	if len(pools) != 1 || len(pools[0].Doubts) == 0 {
+	if len(pools) != 1 || len(pools[0].about.Doubts) == 0 {
 		t.Fatalf("found %+v", pools)
 	}
 	nodes, findings, s := walked(pools[0])

@@ -127,8 +127,8 @@ func TestModelClean(t *testing.T) {
 				t.Fatalf("%v: findings %v, gaps %v, %s", p.Layout, findings, s.Gaps, s.Partial)
 			}
 			if p != given && !sameNodes(p.Layout, l) {
-				if len(p.Doubts) == 0 && len(h.Nodes) > 8 {
-					t.Fatalf("taken for %s with no doubt\n%q", p.Layout, p.Evidence)
+				if len(p.about.Doubts) == 0 && len(h.Nodes) > 8 {
+					t.Fatalf("taken for %s with no doubt\n%q", p.Layout, p.about.Evidence)
 				}
 				continue
 			}

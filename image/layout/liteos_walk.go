@@ -15,15 +15,13 @@ type LiteOSPool struct {
 	Size uint64
 	// Next is the pool chained behind this one; 0: none.
 	Next heap.Addr
-	// Evidence says, a sentence each, why the pool is believed to be there and
-	// laid out so; Doubts says what else would fit.
-	Evidence, Doubts []string
 
-	mem Memory
+	about About
+	mem   heap.RAM
 }
 
-// Describe names the layout as configured.
-func (p *LiteOSPool) Describe() string { return p.Layout.String() }
+// About implements Pool.
+func (p *LiteOSPool) About() *About { return &p.about }
 
 // From what is known of a node at one place.
 type seen struct {
@@ -89,12 +87,7 @@ func (p *LiteOSPool) walker() *walker {
 	}
 }
 
-// Walk goes over all nodes in ascending order of address, past all damage.
-// visit gets each node, used and free, until it returns false; a node that is
-// known to begin somewhere, and no more, is Quarantined. The node and its stack
-// are overwritten by the next one. report gets what is wrong, each finding once
-// and after the node it is about. Either may be nil; without report nothing is
-// looked at that the way itself does not need.
+// Walk implements Pool.
 func (p *LiteOSPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding)) Survey {
 	w := p.walker()
 	w.visit, w.report = visit, report
@@ -106,27 +99,6 @@ func (p *LiteOSPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding
 // headers and backups, the pool's own address and size. Call stacks are in no
 // backup and stay as they are.
 func (p *LiteOSPool) Repair() []Patch { return p.Walk(nil, func(*heap.Finding) {}).Patches }
-
-// Snapshot returns the used nodes as memused lists them, and the totals.
-func (p *LiteOSPool) Snapshot() *heap.Snapshot {
-	s := &heap.Snapshot{Pool: p.Addr.String()}
-	var room heap.Stack // for the call stacks of many nodes
-	survey := p.Walk(func(n *heap.Node) bool {
-		if n.State != heap.Free {
-			if len(n.Stack) > cap(room)-len(room) {
-				room = make(heap.Stack, 0, 4096)
-			}
-			from := len(room)
-			room = append(room, n.Stack...)
-			c := *n
-			c.Stack = room[from:len(room):len(room)]
-			s.Nodes = append(s.Nodes, c)
-		}
-		return true
-	}, nil)
-	s.Stats, s.Partial = survey.Stats, survey.Partial
-	return s
-}
 
 // run goes from node to node. What is wrong with one node can depend on the one
 // behind it, so a node is given out when that has been seen.

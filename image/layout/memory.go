@@ -9,13 +9,13 @@ import (
 // ram reads memory through a window, so that reading a node costs no call
 // through an interface.
 type ram struct {
-	mem   Memory
+	mem   heap.RAM
 	spans []heap.Memory
 	at    heap.Addr // of win[0]
 	win   []byte
 }
 
-func newRAM(mem Memory) *ram { return &ram{mem: mem, spans: mem.Spans()} }
+func newRAM(mem heap.RAM) *ram { return &ram{mem: mem, spans: mem.Spans()} }
 
 // bytes returns the n bytes at addr, nil if they are not all there.
 func (r *ram) bytes(addr heap.Addr, n int) []byte {
