@@ -47,9 +47,9 @@ const chainLost = chainNoSize | chainNoMark | chainMissing
 type chainLink int8
 
 const (
-	chainDenies  chainLink = iota - 1 // it names another one
-	chainSilent                       // it does not say, and nothing speaks against it
-	chainNames                        // it names that one
+	chainDenies chainLink = iota - 1 // it names another one
+	chainSilent                      // it does not say, and nothing speaks against it
+	chainNames                       // it names that one
 )
 
 // A chainNode is what one header says: what chainLayout.read fills in.
