@@ -24,12 +24,15 @@ type Map struct {
 	About *pools.About
 	By    MapBy
 	Stats heap.Stats
+	// Drawn is what the cells cover, from the start of the pool on. Behind it is
+	// nothing but a large free node, and the end of the pool.
+	Drawn heap.Span
 	// CellSize is the bytes of a cell; the last one may be shorter.
 	CellSize uint64
 	Cells    []MapCell
 	// Groups are the used nodes told apart, the most bytes first.
 	Groups []MapGroup
-	// Sum is what all cells hold together.
+	// Sum is what the whole pool holds.
 	Sum MapBytes
 	// Used and Free count nodes by the bits of their lengths, headers included:
 	// element i those from 1<<(i-1) to 1<<i - 1 bytes.
@@ -140,12 +143,17 @@ type Mapper struct {
 const maxGroups = 1 << 16
 
 // NewMapper returns a mapper of the pool that about describes, with at most so
-// many cells, at least one. sym resolves call chains.
-func NewMapper(about *pools.About, by MapBy, cells int, sym heap.Symbolizer) *Mapper {
-	size := about.Span.Len()
+// many cells, at least one, up to the address tail if that is not 0 (see
+// FreeTail). sym resolves call chains.
+func NewMapper(about *pools.About, by MapBy, cells int, tail heap.Addr, sym heap.Symbolizer) *Mapper {
+	drawn := about.Span
+	if tail > drawn.Start && tail < drawn.End {
+		drawn.End = tail
+	}
+	size := drawn.Len()
 	cell := (size/uint64(max(1, cells)) + 16) &^ 15
 	a := &Mapper{
-		m:      Map{About: about, By: by, CellSize: cell, Cells: make([]MapCell, (size+cell-1)/cell)},
+		m:      Map{About: about, By: by, Drawn: drawn, CellSize: cell, Cells: make([]MapCell, (size+cell-1)/cell)},
 		at:     about.Span.Start,
 		finder: leak.NewFinder(nil, sym),
 		snap:   heap.Snapshot{Owners: about.Owners},
@@ -156,6 +164,20 @@ func NewMapper(about *pools.About, by MapBy, cells int, sym heap.Symbolizer) *Ma
 		a.m.Cells[i].Group = -1
 	}
 	return a
+}
+
+// FreeTail returns where the last node of a pool begins if that is free and
+// takes more than an eighth of the pool: there is nothing to see in it. Else it
+// returns 0.
+func FreeTail(p pools.Pool) heap.Addr {
+	var last heap.Addr
+	p.Walk(func(n *heap.Node) bool {
+		if last = 0; n.State == heap.Free && n.Total > p.About().Span.Len()/8 {
+			last = n.Addr
+		}
+		return true
+	}, nil)
+	return last
 }
 
 // Node adds a node. It does not keep it.
@@ -204,10 +226,10 @@ func (a *Mapper) headers(n *heap.Node) {
 
 // index returns the cell that an address lies in, -1 if there is none.
 func (a *Mapper) index(at heap.Addr) int {
-	if at < a.m.About.Span.Start || at >= a.m.About.Span.End {
+	if at < a.m.Drawn.Start || at >= a.m.Drawn.End {
 		return -1
 	}
-	return int(uint64(at-a.m.About.Span.Start) / a.m.CellSize)
+	return int(uint64(at-a.m.Drawn.Start) / a.m.CellSize)
 }
 
 // fill counts all up to an address. It never goes back, so that nodes that
@@ -216,12 +238,17 @@ func (a *Mapper) fill(to heap.Addr, kind mapKind, group int32) {
 	to = min(to, a.m.About.Span.End)
 	for a.at < to {
 		i := a.index(a.at)
+		if i < 0 { // behind what is drawn
+			a.m.Sum.add(kind, uint64(to-a.at))
+			a.at = to
+			return
+		}
 		if i != a.cell {
 			a.finishCell()
 			a.cell = i
 		}
-		rest := a.m.CellSize - uint64(a.at-a.m.About.Span.Start)%a.m.CellSize
-		n := min(rest, uint64(to-a.at))
+		rest := a.m.CellSize - uint64(a.at-a.m.Drawn.Start)%a.m.CellSize
+		n := min(rest, uint64(min(to, a.m.Drawn.End)-a.at))
 		a.m.Cells[i].add(kind, n)
 		a.m.Sum.add(kind, n)
 		if group >= 0 {

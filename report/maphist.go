@@ -5,28 +5,36 @@ import (
 	"strings"
 )
 
+const histogramLabel, histogramCell = 6, 5 // columns
+
 // histogram draws how many nodes there are of which length, used ones above
-// free ones: a column for each power of two.
+// free ones: a column for each power of two of which there are some.
 func (t *text) histogram(m *Map) {
-	first, last := m.sizeRange()
-	if last < first {
+	var there []int
+	for i := range m.Used {
+		if m.Used[i].Nodes+m.Free[i].Nodes > 0 {
+			there = append(there, i)
+		}
+	}
+	if len(there) == 0 {
 		return
 	}
-	const label, cell = 6, 6
-	if t.Width > 0 { // what does not fit is left out at the small end, where nodes matter less
-		first = max(first, last+1-max(1, (t.Width-label)/cell))
+	if t.Width > 0 {
+		there = there[:min(len(there), max(1, (t.Width-histogramLabel)/histogramCell))]
 	}
 	height := 1
 	if t.Height <= 0 || t.Height > screenHeight+4 {
 		height = 3
 	}
-	t.bars("used", m.Used[first:last+1], height)
-	axis := fmt.Sprintf("%-*s", label, "bytes")
-	for i := first; i <= last; i++ {
-		axis += fmt.Sprintf("%*s", cell, short(sizeFrom(i)))
+	var used, free []MapCount
+	axis := fmt.Sprintf("%-*s", histogramLabel, "bytes>")
+	for _, i := range there {
+		axis += fmt.Sprintf("%*s", histogramCell, short(sizeFrom(i)))
+		used, free = append(used, m.Used[i]), append(free, m.Free[i])
 	}
+	t.bars("used", used, height)
 	t.WriteString(t.paint(faint, axis) + "\n")
-	t.bars("free", m.Free[first:last+1], height)
+	t.bars("free", free, height)
 }
 
 // bars draws counts as columns, with the numbers below.
@@ -40,31 +48,31 @@ func (t *text) bars(name string, counts []MapCount, height int) {
 		most = max(most, c.Nodes)
 	}
 	if most == 0 {
-		t.printf("%-6s%6s\n", name, "none")
+		t.printf("%-*s%*s\n", histogramLabel, name, histogramCell, "none")
 		return
 	}
 	full := len(levels)
 	for row := height - 1; row >= 0; row-- {
-		line := strings.Repeat(" ", 6)
+		line := strings.Repeat(" ", histogramLabel)
 		for _, c := range counts {
 			tall := int((float64(c.Nodes)/float64(most))*float64(height*full) + .999)
 			glyph := " "
 			if n := min(full, tall-row*full); n > 0 {
 				glyph = string(levels[n-1])
 			}
-			line += "   " + strings.Repeat(glyph, 3)
+			line += "  " + strings.Repeat(glyph, histogramCell-2)
 		}
 		if line = strings.TrimRight(line, " "); line != "" {
 			t.WriteString(line + "\n")
 		}
 	}
-	line := fmt.Sprintf("%-6s", name)
+	line := fmt.Sprintf("%-*s", histogramLabel, name)
 	for _, c := range counts {
 		cell := "."
 		if c.Nodes > 0 {
 			cell = count(c.Nodes)
 		}
-		line += fmt.Sprintf("%6s", cell)
+		line += fmt.Sprintf("%*s", histogramCell, cell)
 	}
 	t.WriteString(line + "\n")
 }
@@ -82,14 +90,14 @@ func short(n uint64) string {
 	return fmt.Sprintf("%d%c", n, units[i])
 }
 
-// count writes a number of nodes in at most five characters.
+// count writes a number of nodes in at most four characters.
 func count(n uint64) string {
 	const units = "kMGTPE"
-	if n < 100_000 {
+	if n < 10_000 {
 		return fmt.Sprint(n)
 	}
 	i := 0
-	for n /= 1000; n >= 10_000; n /= 1000 {
+	for n /= 1000; n >= 1000; n /= 1000 {
 		i++
 	}
 	return fmt.Sprintf("%d%c", n, units[i])

@@ -108,6 +108,14 @@ func (t *text) cells(m *Map, shown int) {
 		}
 		t.WriteString(t.paint(last, string(run)) + "\n")
 	}
+	if m.Drawn != m.About.Span {
+		t.printf("%*s %s\n", width, m.Drawn.End, t.paint(faint, m.tail()))
+	}
+}
+
+// tail says what is behind the cells.
+func (m *Map) tail() string {
+	return fmt.Sprintf("... free up to the end, %d bytes", m.About.Span.End-m.Drawn.End)
 }
 
 // letter returns what a cell is drawn as, and its colour.
@@ -149,8 +157,11 @@ func (t *text) key(m *Map, shown int) {
 		letter byte
 		what   string
 	}{
-		{letterFree, "free"}, {letterOther, "other used"}, {letterPool, "the pool's own"},
-		{letterDamaged, "damage here"}, {letterUnknown, "not understood"},
+		{letterFree, "free"},
+		{letterOther, "other used"},
+		{letterPool, "the pool's own"},
+		{letterDamaged, "damage here"},
+		{letterUnknown, "not understood"},
 	} {
 		if there[k.letter] {
 			words = append(words, string(rune(k.letter))+" "+k.what)

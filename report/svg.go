@@ -18,6 +18,7 @@ const (
 	svgGroups           = 12     // in the legend
 	svgWidth            = svgLeft + svgColumns*svgCell + 16
 	svgNames            = 118 // characters that fit behind the figures of the legend
+	svgLineLength       = 140 // characters that fit into a line
 	svgBar              = 44  // height of the histogram's columns
 )
 
@@ -56,15 +57,19 @@ func MapSVG(w io.Writer, maps []*Map, notes []string, _ Options) error {
 	for _, m := range maps {
 		height += svgHeight(m)
 	}
-	height += svgLine * len(notes)
+	var lines []string
+	for _, n := range notes {
+		lines = append(lines, strings.Split(plain.Wrap("note: "+plain.Clean(n), svgLineLength, 0, 6), "\n")...)
+	}
+	height += svgLine * len(lines)
 	s := &svg{Writer: bufio.NewWriter(w), y: svgLine}
 	s.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" font-family="ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace" font-size="12" fill="#1b1f23">`+"\n", svgWidth, height)
 	s.printf("<title>heapwright: how the heap is used</title>\n<rect width=\"%d\" height=\"%d\" fill=\"#ffffff\"/>\n", svgWidth, height)
 	for _, m := range maps {
 		s.pool(m)
 	}
-	for _, n := range notes {
-		s.text(8, "", "note: "+cut(n, 150))
+	for _, line := range lines {
+		s.text(8, "", line)
 		s.y += svgLine
 	}
 	s.printf("</svg>\n")
@@ -77,6 +82,9 @@ func svgHeight(m *Map) int {
 	legend := min(len(m.Groups), svgGroups) + 5 // others, free, pool, unknown, damage
 	lines := 2 + legend + 1
 	if m.Partial != "" {
+		lines++
+	}
+	if m.Drawn != m.About.Span {
 		lines++
 	}
 	n := lines*svgLine + rows*svgCellTop + 2*svgLine
@@ -94,7 +102,7 @@ func (s *svg) text(x int, attributes, what string) {
 func (s *svg) pool(m *Map) {
 	s.text(8, ` font-weight="bold" font-size="14"`, fmt.Sprintf("pool %s: %d bytes, %d a cell, drawn by %s", m.About.Label(), m.About.Span.Len(), m.CellSize, m.By))
 	s.y += svgLine
-	s.text(8, ` fill="#5b6570"`, cut(m.About.Layout, 150))
+	s.text(8, ` fill="#5b6570"`, cut(m.About.Layout, svgLineLength))
 	s.y += svgLine
 	for from := 0; from < len(m.Cells); from += svgColumns {
 		s.printf("<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"11\" fill=\"#5b6570\">%s</text>\n", svgLeft-6, s.y, m.cellAddr(from))
@@ -102,6 +110,11 @@ func (s *svg) pool(m *Map) {
 			s.cell(m, i, svgLeft+(i-from)*svgCell, s.y-svgCellTop+4)
 		}
 		s.y += svgCellTop
+	}
+	if m.Drawn != m.About.Span {
+		s.printf("<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"11\" fill=\"#5b6570\">%s</text>\n", svgLeft-6, s.y, m.Drawn.End)
+		s.text(svgLeft, ` fill="#5b6570"`, m.tail())
+		s.y += svgLine
 	}
 	s.y += svgLine / 2
 	s.legend(m)
@@ -207,7 +220,7 @@ func (s *svg) figures(m *Map) {
 		st.Used, st.UsedNodes, m.Sum.Headers, st.Free, st.FreeNodes, st.LargestFree, 100*st.Fragmentation()))
 	s.y += svgLine
 	if m.Partial != "" {
-		s.text(svgLeft, ` fill="`+svgDamaged+`"`, cut("partial: "+m.Partial, 140))
+		s.text(svgLeft, ` fill="`+svgDamaged+`"`, cut("partial: "+m.Partial, svgLineLength-12))
 		s.y += svgLine
 	}
 }
