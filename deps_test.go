@@ -17,7 +17,7 @@ func TestRootImports(t *testing.T) {
 		packagePath + "/internal/", // its own parts
 		"golang.org/x/sys/",        // system calls
 	}
-	for _, dir := range []string{".", "heap", "internal/node", "internal/bestfit", "internal/callers", "internal/osmem"} {
+	for _, dir := range []string{".", "heap", "internal/node", "internal/bestfit", "internal/callers", "internal/osmem", "internal/survey"} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			t.Fatal(err)

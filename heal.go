@@ -35,21 +35,21 @@ func (p *Pool) heal(op string) {
 // mend gives an unsound node a good header and backup. Nodes are mended in
 // ascending order.
 func (p *Pool) mend(s *seen) {
-	switch c := p.ctrl(s.ref); {
-	case s.lost:
+	switch c := p.ctrl(s.Ref); {
+	case s.Lost:
 		state := node.Quarantined
-		if s.ref == front || s.ref == p.end {
+		if s.Ref == front || s.Ref == p.end {
 			state = node.Bound
-		} else if p.freeSize(s.ref) == s.size {
+		} else if p.freeSize(s.Ref) == s.Size {
 			state = node.Free
 		}
 		clear(unsafe.Slice((*byte)(c), p.lay.Ctrl))
-		p.put(s.ref, node.Make(s.size, s.prev, state, 0, 0))
-	case !s.headerOK:
-		p.lay.Copy(c, p.slot(s.holder))
+		p.put(s.Ref, node.Make(s.Size, s.Prev, state, 0, 0))
+	case !s.HeaderOK:
+		p.lay.Copy(c, p.slot(s.Holder))
 		fallthrough
 	default:
-		p.put(s.ref, s.h.WithPrev(s.prev))
+		p.put(s.Ref, s.H.WithPrev(s.Prev))
 	}
 }
 
@@ -157,31 +157,3 @@ func (p *Pool) unlockAndDeliver() {
 // panicking reports whether unlock will panic, so that the operation must not
 // be carried out: its result would be lost.
 func (p *Pool) panicking() bool { return p.cfg.Policy == Panic && p.pending != nil }
-
-// span is a range of the pool as addresses.
-func (p *Pool) span(off, n uintptr) heap.Span {
-	at := heap.Addr(p.origin + uint64(off))
-	return heap.Span{Start: at, End: at + heap.Addr(n)}
-}
-
-// addr is the address of a node's start.
-func (p *Pool) addr(ref uint32) heap.Addr {
-	return heap.Addr(p.origin + uint64(ref)*node.Unit)
-}
-
-// nodeOf describes a node as it was seen; nil for one that was not.
-func (p *Pool) nodeOf(s *seen) *heap.Node {
-	if s.ref == 0 {
-		return nil
-	}
-	n := &heap.Node{Addr: p.addr(s.ref), Total: uint64(s.size) * node.Unit, State: heap.Quarantined}
-	c := p.evidence(s)
-	if c == nil {
-		if s.ref != front && s.ref != p.end {
-			n.Payload = n.Addr + heap.Addr(p.lay.Head)
-		}
-		return n
-	}
-	p.describeNode(n, s.h, c)
-	return n
-}

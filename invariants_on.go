@@ -28,21 +28,21 @@ func (p *Pool) checkInvariants() {
 	var payload uint64
 	var quarantined uint32
 	units := map[Owner]uint32{}
-	p.survey(func(s *seen) bool {
-		if s.lost {
+	p.surveyed().Survey(func(s, _, _ *seen) bool {
+		if s.Lost {
 			return true
 		}
-		state := s.h.State()
+		state := s.H.State()
 		if state == node.Free && prev == node.Free {
-			wrong = append(wrong, fmt.Sprintf("free nodes side by side at ref %d", s.ref))
+			wrong = append(wrong, fmt.Sprintf("free nodes side by side at ref %d", s.Ref))
 		}
 		prev = state
 		switch state {
 		case node.Used:
-			payload += uint64(p.payloadOf(s.h))
-			units[Owner(s.h.Owner())] += s.size
+			payload += uint64(p.payloadOf(s.H))
+			units[Owner(s.H.Owner())] += s.Size
 		case node.Quarantined:
-			quarantined += s.size
+			quarantined += s.Size
 		}
 		return true
 	})
@@ -66,10 +66,10 @@ func (p *Pool) checkInvariants() {
 // dump lists every node, for the message of a violated invariant.
 func (p *Pool) dump() string {
 	var b strings.Builder
-	p.survey(func(s *seen) bool {
-		fmt.Fprintf(&b, "ref %8d size %8d prev %8d %s", s.ref, s.size, s.h.Prev(), s.h.State())
-		if !s.sound() {
-			fmt.Fprintf(&b, " header=%v backup=%v differ=%v link=%v lost=%v", s.headerOK, s.backupOK, s.differ, s.linkOK, s.lost)
+	p.surveyed().Survey(func(s, _, _ *seen) bool {
+		fmt.Fprintf(&b, "ref %8d size %8d prev %8d %s", s.Ref, s.Size, s.H.Prev(), s.H.State())
+		if !s.Sound() {
+			fmt.Fprintf(&b, " header=%v backup=%v differ=%v link=%v lost=%v", s.HeaderOK, s.BackupOK, s.Differ, s.LinkOK, s.Lost)
 		}
 		b.WriteByte('\n')
 		return b.Len() < 64<<10

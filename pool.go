@@ -15,10 +15,11 @@ import (
 	"github.com/heapwright/heapwright/internal/callers"
 	"github.com/heapwright/heapwright/internal/node"
 	"github.com/heapwright/heapwright/internal/osmem"
+	"github.com/heapwright/heapwright/internal/survey"
 )
 
 // front is the ref of the node that precedes all others.
-const front = uint32(node.HeadUnits)
+const front = survey.Front
 
 // Pool is a best-fit memory manager over one contiguous range of memory. All
 // its methods may be called from several goroutines at a time. A pool and its

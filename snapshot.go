@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"strings"
 	"time"
-	"unsafe"
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/callers"
@@ -49,18 +48,18 @@ func (p *Pool) snapshot() *heap.Snapshot {
 	// One array serves all stacks.
 	stacks := make([]heap.Addr, 0, p.usedNodes*p.lay.LRs)
 	var ranges, bytes uint64
-	p.survey(func(n *seen) bool {
+	r := p.surveyed()
+	r.Survey(func(n, _, _ *seen) bool {
 		switch {
-		case n.lost && n.ref != front && n.ref != p.end:
+		case n.Lost && n.Ref != front && n.Ref != p.end:
 			ranges++
-			bytes += uint64(n.size) * node.Unit
-		case !n.lost && n.h.State() == node.Used:
-			h := heap.Node{Addr: p.addr(n.ref), Total: uint64(n.size) * node.Unit}
-			c := p.evidence(n)
+			bytes += uint64(n.Size) * node.Unit
+		case !n.Lost && n.H.State() == node.Used:
+			var h heap.Node
+			r.Fill(&h, n)
 			from := len(stacks)
-			stacks = p.appendStack(stacks, c)
+			stacks = r.AppendStack(stacks, r.Evidence(n))
 			h.Stack = heap.Stack(stacks[from:len(stacks):len(stacks)])
-			p.describeFixed(&h, n.h, c)
 			s.Nodes = append(s.Nodes, h)
 		}
 		return true
@@ -69,57 +68,6 @@ func (p *Pool) snapshot() *heap.Snapshot {
 		s.Partial = fmt.Sprintf("%d damaged ranges with %d bytes could not be read", ranges, bytes)
 	}
 	return s
-}
-
-// describeFixed fills in everything but the stack, from a header and the place
-// c of a good copy of it.
-func (p *Pool) describeFixed(n *heap.Node, h node.Header, c unsafe.Pointer) {
-	n.Owner = heap.Owner(h.Owner())
-	switch h.State() {
-	case node.Used:
-		n.State = heap.Used
-		n.Size = uint64(p.payloadOf(h))
-	case node.Free, node.Quick:
-		n.State = heap.Free
-	case node.Bound:
-		n.State = heap.Used // the pool's own: it has no payload
-		return
-	default:
-		n.State = heap.Quarantined
-	}
-	n.Payload = n.Addr + heap.Addr(p.lay.Head)
-	if p.lay.Stacks {
-		n.Birth = uint64(*node.Birth(c))
-	}
-}
-
-func (p *Pool) describeNode(n *heap.Node, h node.Header, c unsafe.Pointer) {
-	p.describeFixed(n, h, c)
-	n.Stack = heap.Stack(p.appendStack(nil, c))
-}
-
-// appendStack appends the return addresses in the control header at c.
-func (p *Pool) appendStack(s []heap.Addr, c unsafe.Pointer) []heap.Addr {
-	for i := range p.lay.LRs {
-		v := *node.LR(c, i)
-		if v == 0 {
-			break
-		}
-		s = append(s, p.lr(v))
-	}
-	return s
-}
-
-// lr is the return address that an LR of a header stands for.
-func (p *Pool) lr(v uint32) heap.Addr {
-	if v == 0 {
-		return 0
-	}
-	if p.foreign {
-		return heap.Addr(callers.Rebase(v, p.anchor))
-	}
-	pc, _ := callers.Address(v)
-	return heap.Addr(pc)
 }
 
 // Frames resolves a stack of this process, as Snapshot and findings have it, to

@@ -107,10 +107,11 @@ func (p *Pool) former(off uintptr) *heap.Node {
 	if !ok || h.State() != node.Dead && !h.State().IsFree() {
 		return nil
 	}
-	n := &heap.Node{Addr: p.addr(ref), Payload: p.addr(ref) + heap.Addr(p.lay.Head)}
+	r := p.surveyed()
+	n := &heap.Node{Addr: r.Addr(ref), Payload: r.Addr(ref) + heap.Addr(p.lay.Head)}
 	if p.lay.Stacks {
 		n.Birth = uint64(*node.Birth(p.ctrl(ref)))
-		n.Stack = p.appendStack(nil, p.ctrl(ref))
+		n.Stack = r.AppendStack(nil, p.ctrl(ref))
 	}
 	return n
 }
@@ -118,9 +119,10 @@ func (p *Pool) former(off uintptr) *heap.Node {
 // enclosing describes the node in which the position at lies.
 func (p *Pool) enclosing(at uint32) *heap.Node {
 	var n *heap.Node
-	p.survey(func(s *seen) bool {
-		if at < s.ref+s.size {
-			n = p.nodeOf(s)
+	r := p.surveyed()
+	r.Survey(func(s, _, _ *seen) bool {
+		if at < s.Ref+s.Size {
+			n = r.Node(s)
 		}
 		return n == nil
 	})

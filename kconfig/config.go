@@ -2,276 +2,111 @@ package kconfig
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 )
 
-// A Problem is an assignment in a configuration that has no effect, or not the
-// one it asks for.
-type Problem struct {
-	File string
-	Line int // from 1; 0: it did not come from a file
-	Name string
-	Msg  string
-	// Unknown says that the menu has no such symbol.
-	Unknown bool
-}
+const (
+	// MaxBytes bounds the size of a .config file. Real ones have some hundred
+	// kilobytes at most.
+	MaxBytes = 16 << 20
+	// MaxLine bounds the length of its lines in bytes.
+	MaxLine = 64 << 10
+)
 
-func (p Problem) Error() string {
-	if p.Line == 0 {
-		return p.Msg
-	}
-	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Msg)
-}
-
-// Load replaces all that the user set by what the configuration read from r
-// says; name is what problems call it. An error of reading leaves the values as
-// they were.
-func (t *Tree) Load(r io.Reader, name string) ([]Problem, error) {
-	lines, err := readLines(r, name)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range t.Symbols {
-		s.given = nil
-	}
-	for _, c := range t.choices {
-		c.given = nil
-	}
-	t.changed()
-	var problems []Problem
-	set := map[*Symbol]int{} // the line of each
-	for i, line := range lines {
-		p := t.assign(strings.TrimRight(line, " \t\r\n\v\f"), i+1, set)
-		if p != nil {
-			p.File, p.Line = name, i+1
-			problems = append(problems, *p)
-		}
-	}
-	for _, s := range t.Symbols {
-		if line := set[s]; line > 0 {
-			if why := s.overruled(); why != "" {
-				problems = append(problems, Problem{File: name, Line: line, Name: s.Name, Msg: why})
-			}
-		}
-	}
-	return problems, nil
-}
-
-func readLines(r io.Reader, name string) ([]string, error) {
-	sc := bufio.NewScanner(io.LimitReader(r, maxBytes+1))
-	sc.Buffer(nil, maxLine)
-	var lines []string
+// ReadConfig reads a .config file up to its end and returns the value of each
+// symbol that it names:
+//
+//	LOSCFG_MEM_LEAKCHECK=y               y, or m
+//	# LOSCFG_MEM_RECORDINFO is not set   n
+//	LOSCFG_BASE_CORE_TSK_LIMIT=64        the number as it is written
+//	CONFIG_ARCH="arm"                    the text without quotes and backslashes
+//
+// Where a symbol is given more than once, the last value counts, as it does for
+// the Kconfig tools. Comments and empty lines are skipped, and anything else is
+// an error that names the line. So is a file with no symbol at all: it is none
+// of these files.
+func ReadConfig(r io.Reader) (map[string]string, error) {
+	limited := &io.LimitedReader{R: r, N: MaxBytes + 1}
+	lines := bufio.NewScanner(limited)
+	lines.Buffer(make([]byte, 0, 4096), MaxLine)
+	config := make(map[string]string)
 	n := 0
-	for sc.Scan() {
-		lines = append(lines, sc.Text())
-		if n += len(sc.Bytes()) + 1; n > maxBytes {
-			return nil, fmt.Errorf("%s: more than %d MiB: not a configuration", name, maxBytes>>20)
+	for lines.Scan() && limited.N > 0 {
+		n++
+		text := lines.Text()
+		if n == 1 {
+			text = strings.TrimPrefix(text, "\ufeff")
+		}
+		name, value, err := parse(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if name != "" {
+			config[name] = value
 		}
 	}
-	if err := sc.Err(); err != nil {
-		return nil, fmt.Errorf("%s:%d: %w", name, len(lines)+1, err)
+	switch err := lines.Err(); {
+	case limited.N == 0:
+		return nil, fmt.Errorf("longer than %d bytes: this is no .config file", MaxBytes)
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("line %d is longer than %d bytes: this is no .config file", n+1, MaxLine)
+	case err != nil:
+		return nil, err
+	case len(config) == 0:
+		return nil, errors.New("no symbol in it: this is no .config file")
 	}
-	return lines, nil
+	return config, nil
 }
 
-// assign obeys a line of a configuration.
-func (t *Tree) assign(line string, number int, set map[*Symbol]int) *Problem {
-	name, value, unset := "", "", false
-	if rest, ok := strings.CutPrefix(line, "# "+t.Prefix); ok && strings.HasSuffix(rest, " is not set") {
-		name, unset = strings.TrimSuffix(rest, " is not set"), true
-		if name == "" || strings.Contains(name, " ") {
-			return nil // a comment
+// parse reads one line. The name is empty if it sets no symbol.
+func parse(line string) (name, value string, err error) {
+	if comment, ok := strings.CutPrefix(line, "#"); ok {
+		name, ok = strings.CutSuffix(strings.TrimSpace(comment), " is not set")
+		if name = strings.TrimSpace(name); !ok || !isSymbol(name) {
+			return "", "", nil
 		}
-		value = "n"
-	} else if rest, ok := strings.CutPrefix(line, t.Prefix); ok && !strings.HasPrefix(line, "#") {
-		name, value, ok = strings.Cut(rest, "=")
-		if line == "" {
-			return nil
+		return name, "n", nil
+	}
+	if line == "" {
+		return "", "", nil
+	}
+	name, value, ok := strings.Cut(line, "=")
+	if !ok || !isSymbol(name) {
+		return "", "", fmt.Errorf("%.40q sets no symbol: SYMBOL=value is expected", line)
+	}
+	if strings.HasPrefix(value, `"`) {
+		if value, ok = unquote(value); !ok {
+			return "", "", fmt.Errorf("the text of %.40s does not end with its quote", name)
 		}
-		if !ok || name == "" {
-			return &Problem{Msg: fmt.Sprintf("%.60q is neither an assignment nor a comment", line)}
-		}
-	} else if strings.HasPrefix(strings.TrimLeft(line, " \t"), "#") || line == "" {
-		return nil
-	} else {
-		return &Problem{Msg: fmt.Sprintf("%.60q is neither an assignment nor a comment", line)}
 	}
-	s := t.Lookup(name)
-	if s == nil {
-		return &Problem{Name: name, Unknown: true, Msg: "there is no symbol " + name + " in the menu"}
-	}
-	if unset && s.typ != Bool {
-		return nil
-	}
-	switch s.typ {
-	case Bool:
-		if value == "" || value[0] != 'y' && value[0] != 'n' {
-			return &Problem{Name: name, Msg: fmt.Sprintf("%s is a bool: %q is neither y nor n", name, value)}
-		}
-		value = value[:1]
-	case String:
-		text, n, ok := quoted(value)
-		if !ok {
-			return &Problem{Name: name, Msg: fmt.Sprintf("%s is a string: %.60q must stand in quotes", name, value)}
-		}
-		_, value = n, text
-	}
-	if why := s.malformed(value); why != "" {
-		return &Problem{Name: name, Msg: why}
-	}
-	before := set[s]
-	set[s] = number
-	s.give(value)
-	t.changed()
-	if before > 0 {
-		return &Problem{Name: name, Msg: fmt.Sprintf("%s was set in line %d already; this one counts", name, before)}
-	}
-	return nil
+	return name, value, nil
 }
 
-// quoted returns the string in quotes that s begins with. A backslash takes
-// away the meaning of what follows it.
-func quoted(s string) (text string, n int, ok bool) {
-	if s == "" || s[0] != '"' {
-		return "", 0, false
+func isSymbol(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
 	}
+	return s != ""
+}
+
+// unquote takes off the quotes of a text, and the backslash in front of each
+// character that has one. Nothing may follow the closing quote.
+func unquote(s string) (text string, ok bool) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch {
 		case s[i] == '"':
-			return b.String(), i + 1, true
+			return b.String(), i == len(s)-1
 		case s[i] == '\\' && i+1 < len(s):
 			i++
 		}
 		b.WriteByte(s[i])
 	}
-	return "", 0, false
-}
-
-// malformed says why a value cannot be one of the symbol's type; "": it can.
-func (s *Symbol) malformed(value string) string {
-	switch s.typ {
-	case Bool:
-		if value != "y" && value != "n" {
-			return fmt.Sprintf("%s is a bool: %q is neither y nor n", s.Name, value)
-		}
-	case Int:
-		if _, ok := number(value, 10); !ok {
-			return fmt.Sprintf("%s is an int: %q is not a decimal number", s.Name, value)
-		}
-	case Hex:
-		if v, ok := number(value, 16); !ok || v.Sign() < 0 {
-			return fmt.Sprintf("%s is a hex: %q is not a hexadecimal number", s.Name, value)
-		}
-	}
-	return ""
-}
-
-func (s *Symbol) give(value string) {
-	s.given = &value
-	if s.choice != nil && value == "y" {
-		s.choice.given = s
-	}
-}
-
-// Write writes the configuration: every symbol that is shown or has a value,
-// under the titles of its menus, behind the text header.
-func (t *Tree) Write(w io.Writer, header string) error {
-	b := bufio.NewWriter(w)
-	b.WriteString(header)
-	c := writer{b: b, t: t, seen: map[*Symbol]bool{}}
-	c.members(t.Root)
-	return b.Flush()
-}
-
-type writer struct {
-	b     *bufio.Writer
-	t     *Tree
-	seen  map[*Symbol]bool
-	ended bool // the last line was the end of a menu
-}
-
-func (c *writer) members(n *Node) {
-	for m := n.Child; m != nil; m = m.Next {
-		shown := (m.Menu || m.Note) && m.dep.holds()
-		switch {
-		case m.Symbol != nil && !c.seen[m.Symbol]:
-			c.seen[m.Symbol] = true
-			if line := c.t.line(m.Symbol); line != "" {
-				if c.ended {
-					c.b.WriteByte('\n')
-				}
-				c.ended = false
-				c.b.WriteString(line)
-			}
-		case shown:
-			fmt.Fprintf(c.b, "\n#\n# %s\n#\n", m.Prompt)
-			c.ended = false
-		}
-		c.members(m)
-		if m.Menu && shown && m.Child != nil {
-			fmt.Fprintf(c.b, "# end of %s\n", m.Prompt)
-			c.ended = true
-		}
-	}
-}
-
-// line is the line of a symbol in a configuration; "": it has none.
-func (t *Tree) line(s *Symbol) string {
-	v := s.Value()
-	switch {
-	case !s.write:
-		return ""
-	case s.typ == Bool && v == "n":
-		return "# " + t.Prefix + s.Name + " is not set\n"
-	case s.typ == String:
-		v = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(v) + `"`
-	}
-	return t.Prefix + s.Name + "=" + v + "\n"
-}
-
-// WriteMinimal writes the symbols that differ from their defaults, which is all
-// that a configuration needs to be restored.
-func (t *Tree) WriteMinimal(w io.Writer, header string) error {
-	b := bufio.NewWriter(w)
-	b.WriteString(header)
-	for _, s := range t.Symbols {
-		switch {
-		case s.choice == nil && (!s.Visible() || s.selected.holds()):
-		case s.Value() == s.usual():
-		case s.choice != nil && s.Bool() && s.choice.usual() == s:
-		default:
-			b.WriteString(t.line(s))
-		}
-	}
-	return b.Flush()
-}
-
-// usual is the value of the symbol if the user sets nothing. It does not know of
-// ranges, as the tools that LiteOS uses do not.
-func (s *Symbol) usual() string {
-	switch {
-	case s.typ == Bool && s.choice != nil:
-		return "n"
-	case s.typ == Bool:
-		v := false
-		for _, d := range s.defaults {
-			if d.when.holds() {
-				v = d.value.holds()
-				break
-			}
-		}
-		if v || s.selected.holds() {
-			return "y"
-		}
-		return "n"
-	}
-	for _, d := range s.defaults {
-		if d.when.holds() {
-			return literal(d.value)
-		}
-	}
-	return ""
+	return "", false
 }

@@ -38,7 +38,7 @@ func lex(line string) (tokens []token, err error) {
 next:
 	for rest != "" && rest[0] != '#' {
 		if c := rest[0]; c == '"' || c == '\'' {
-			text, n, err := unquote(rest)
+			text, n, err := lexString(rest)
 			if err != nil {
 				return nil, err
 			}
@@ -76,8 +76,8 @@ func nameByte(c byte) bool {
 	return c == '_' || c == '-' || c == '/' || c == '.' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-// unquote returns the string that s begins with and how long it is in s.
-func unquote(s string) (text string, n int, err error) {
+// lexString returns the string that s begins with and how long it is in s.
+func lexString(s string) (text string, n int, err error) {
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch c := s[i]; {

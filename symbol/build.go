@@ -30,6 +30,10 @@ type symbol struct {
 	limit      uint64 // an unsized function ends here at the latest; 0: no limit
 	name       string
 	rank       int // of several functions at one address, the highest is taken; 0: no function
+	// object is the rank of a variable, 0 of what is none; memory is the kind
+	// of memory that it lies in.
+	object int8
+	memory uint8
 }
 
 // Ranks. Of two functions at one address the one with a size is taken (labels
@@ -51,10 +55,12 @@ func isMapping(name string) bool {
 }
 
 // newTable turns symbols, in any order, into a table. It sorts them in place.
+// Without any function it returns a table of what else there is as well as
+// errNoFunctions.
 func newTable(symbols []symbol, kind string) (*Table, error) {
 	for i := range symbols {
-		if symbols[i].size > maxSize {
-			symbols[i].size = 0
+		if s := &symbols[i]; s.size > maxSize && s.rank != notFunction {
+			s.size = 0
 		}
 	}
 	slices.SortFunc(symbols, func(a, b symbol) int {
@@ -68,6 +74,7 @@ func newTable(symbols []symbol, kind string) (*Table, error) {
 		)
 	})
 	t := &Table{kind: kind}
+	t.addVariables(symbols)
 	var reach uint64 // the largest end of the sized functions so far
 	for i := 0; i < len(symbols); {
 		s := symbols[i]
@@ -101,7 +108,7 @@ func newTable(symbols []symbol, kind string) (*Table, error) {
 		t.functions = append(t.functions, function{s.addr, end, s.name})
 	}
 	if len(t.functions) == 0 {
-		return nil, errNoFunctions
+		return t, errNoFunctions
 	}
 	t.functions = slices.Clip(t.functions)
 	t.reach = make([]uint64, len(t.functions))

@@ -35,11 +35,17 @@ type dwarfData struct {
 	loose     []int
 	looseOnce sync.Once
 	looseIdx  spans
+	// signatures has the types that have units of their own, by the numbers
+	// that refer to them, as offsets in info.
+	signatures map[uint64]uint64
 
 	mu     sync.Mutex // guards what follows, and reading units
 	tables map[abbrevKey]*abbrevTable
 	names  map[uint64]string     // of entries, by offset in info
 	lines  map[uint64]*lineTable // by offset in line
+	types  *typeIndex            // nil: nobody has asked for a type
+	// refused says of structures why they are not used.
+	refused []string
 	// What units are read into before it is known how much there is.
 	rows        []lineRow
 	covered     []span
@@ -108,6 +114,7 @@ func readDWARF(d *dwarfData) *dwarfData {
 	d.tables = make(map[abbrevKey]*abbrevTable)
 	d.names = make(map[uint64]string)
 	d.lines = make(map[uint64]*lineTable)
+	d.signatures = make(map[uint64]uint64)
 	c := cursor{data: d.info, big: d.big}
 	count := 0
 	for c.left() > 0 { // how many
@@ -212,8 +219,10 @@ func (d *dwarfData) root(u *unit, c cursor) (ranges []addrRange, ok bool, err er
 	case unitSkeleton, unitSplitCompile:
 		c.u64() // its identity
 	case unitType, unitSplitType:
-		c.u64()
-		c.offset(u.wide)
+		signature, at := c.u64(), c.offset(u.wide)
+		if _, ok := d.signatures[signature]; !ok && at < u.end-u.off {
+			d.signatures[signature] = u.off + at
+		}
 	}
 	if u.asize != 4 && u.asize != 8 && u.asize != 2 {
 		return nil, false, errUnit
@@ -350,5 +359,9 @@ func (d *dwarfData) partial() string {
 	if d.damaged > 0 {
 		all = append(all, fmt.Sprintf("%d of %d compilation units could not be read fully (the first: %v)", d.damaged, max(d.damaged, len(d.units)), d.firstDamage))
 	}
+	if d.types != nil && d.types.full {
+		all = append(all, fmt.Sprintf("it has more than %d names of types: the others are not known", maxTypes))
+	}
+	all = append(all, d.refused...)
 	return strings.Join(all, "; ")
 }

@@ -68,7 +68,7 @@ func ReadELF(r io.ReaderAt) (t *Table, err error) {
 	case !errors.Is(err, errNoFunctions):
 		return nil, err
 	case debug != nil:
-		t = &Table{kind: "ELF .debug_info"}
+		t.kind = "ELF .debug_info"
 	case none:
 		return nil, errors.New("the ELF file is stripped: use the one the linker wrote, or nm text of it")
 	default:
@@ -79,7 +79,8 @@ func ReadELF(r io.ReaderAt) (t *Table, err error) {
 		t.trouble = debugErr.Error()
 	}
 	t.code = readCode(f)
-	t.mappings = mappings(f)
+	t.mappings, t.data = mappings(f), writable(f)
+	t.segments, t.movable = segmentsOf(f), f.Type == elf.ET_DYN
 	return t, nil
 }
 
@@ -141,16 +142,36 @@ func readSymbols(f *elf.File, kind elf.SectionType) ([]symbol, error) {
 			e.Value, e.Size = uint64(c.u32()), uint64(c.u32())
 			e.Info, e.Other, e.Section = c.u8(), c.u8(), elf.SectionIndex(c.u16())
 		}
-		if e.Section == elf.SHN_UNDEF || int(e.Section) >= len(f.Sections) {
+		if e.Section == elf.SHN_UNDEF || int(e.Section) >= len(f.Sections) && e.Section != elf.SHN_ABS {
 			continue
 		}
 		e.Name, _ = stringAt(names, name)
+		if e.Section == elf.SHN_ABS {
+			if e.Section = sectionAt(f, e.Value); e.Section == elf.SHN_UNDEF || elf.ST_TYPE(e.Info) != elf.STT_NOTYPE {
+				continue // a number
+			}
+		}
 		if s, ok := elfSymbol(f, &e); ok {
 			symbols = append(symbols, s)
 		}
 	}
 	return symbols, nil
 }
+
+// sectionAt returns the writable section that holds or ends at addr. Linker
+// scripts give the ends of memory names that belong to no section.
+func sectionAt(f *elf.File, addr uint64) elf.SectionIndex {
+	const want = elf.SHF_ALLOC | elf.SHF_WRITE
+	for i, s := range f.Sections[:min(len(f.Sections), maxScripted)] {
+		if s.Flags&(want|elf.SHF_EXECINSTR) == want && addr >= s.Addr && addr-s.Addr <= s.Size && addr != 0 {
+			return elf.SectionIndex(i)
+		}
+	}
+	return elf.SHN_UNDEF
+}
+
+// maxScripted bounds the sections in which such names are looked for.
+const maxScripted = 64
 
 func elfSymbol(f *elf.File, e *elf.Symbol) (symbol, bool) {
 	if e.Name == "" || isMapping(e.Name) {
@@ -162,6 +183,10 @@ func elfSymbol(f *elf.File, e *elf.Symbol) (symbol, bool) {
 	}
 	s := symbol{addr: e.Value, size: e.Size, name: e.Name}
 	if section.Flags&elf.SHF_EXECINSTR == 0 {
+		switch elf.ST_TYPE(e.Info) {
+		case elf.STT_OBJECT, elf.STT_COMMON, elf.STT_NOTYPE: // of an assembler or linker script
+			s.object = int8(bindRank(e))
+		}
 		return s, true
 	}
 	s.limit = section.Addr + section.Size
@@ -170,18 +195,21 @@ func elfSymbol(f *elf.File, e *elf.Symbol) (symbol, bool) {
 		if f.Machine == elf.EM_ARM {
 			s.addr &^= 1
 		}
-		switch elf.ST_BIND(e.Info) {
-		case elf.STB_LOCAL:
-			s.rank = localRank
-		case elf.STB_WEAK:
-			s.rank = weakRank
-		default:
-			s.rank = globalRank
-		}
+		s.rank = bindRank(e)
 	case elf.STT_NOTYPE:
 		s.rank = labelRank
 	}
 	return s, true
+}
+
+func bindRank(e *elf.Symbol) int {
+	switch elf.ST_BIND(e.Info) {
+	case elf.STB_LOCAL:
+		return localRank
+	case elf.STB_WEAK:
+		return weakRank
+	}
+	return globalRank
 }
 
 // mappings returns the executable segments of f.

@@ -92,6 +92,10 @@ func parseArmlink(line string) (s symbol, ok bool) {
 			s.size, _ = strconv.ParseUint(rest[0], 10, 64)
 		}
 		s.addr = addr
+		if kind == "Data" {
+			_, in, _ := strings.Cut(line[at:], "(")
+			s.object, s.memory = globalRank, memoryOf(in)
+		}
 		if kind == "Section" || isMapping(name) {
 			return symbol{}, true
 		}

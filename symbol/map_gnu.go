@@ -92,6 +92,7 @@ type section struct {
 	name       string
 	start, end uint64
 	code       bool
+	memory     uint8
 	named      bool // a symbol has its start
 }
 
@@ -136,7 +137,7 @@ func (m *gnuMap) line(line string) {
 	if len(fields) < 3 || name[0] == '*' {
 		return // an output section, or *fill*
 	}
-	m.section = section{name: name, start: addr, end: addr + size, code: isCodeSection(name)}
+	m.section = section{name: name, start: addr, end: addr + size, code: isCodeSection(name), memory: memoryOf(name)}
 }
 
 // gnuSymbol returns the name on a line of which these are the words behind the
@@ -162,6 +163,12 @@ func (m *gnuMap) symbol(addr uint64, name string) {
 	if in := &m.section; in.code && addr >= in.start && addr < in.end && !isMapping(name) {
 		s.rank, s.limit = globalRank, in.end
 		in.named = in.named || addr == in.start
+	} else if in.end > 0 && addr >= in.start && addr < in.end {
+		s.object = globalRank
+		in.named = in.named || addr == in.start
+		if variableOfSection(in.name) != "" {
+			s.size = in.end - addr
+		}
 	}
 	if !isMapping(name) {
 		m.symbols = append(m.symbols, s)
@@ -177,7 +184,11 @@ func (m *gnuMap) endSection() {
 		return
 	}
 	if !s.code {
-		m.symbols = append(m.symbols, symbol{addr: s.start, name: s.name})
+		piece := symbol{addr: s.start, size: s.end - s.start, name: s.name, memory: s.memory}
+		if name := variableOfSection(s.name); name != "" && !s.named {
+			piece.name, piece.object = strings.Clone(name), localRank
+		}
+		m.symbols = append(m.symbols, piece)
 		return
 	}
 	if name := functionOfSection(s.name); !s.named {
@@ -201,6 +212,35 @@ func functionOfSection(name string) string {
 		}
 	}
 	return ""
+}
+
+// variableOfSection returns the variable that -fdata-sections put into a section
+// of that name, "" if the name tells none.
+func variableOfSection(name string) string {
+	for _, prefix := range []string{".data.rel.ro.local.", ".data.rel.ro.", ".data.rel.local.", ".data.rel.", ".data.", ".bss.", ".sdata.", ".sbss.", ".rodata.", ".noinit."} {
+		if v, ok := strings.CutPrefix(name, prefix); ok {
+			switch v {
+			case "rel", "ro", "local", "cst4", "cst8", "cst16", "str1":
+				return ""
+			}
+			return v
+		}
+	}
+	return ""
+}
+
+// memoryOf returns the kind of memory that an input section of that name lies
+// in.
+func memoryOf(name string) uint8 {
+	for _, prefix := range []string{".bss", ".sbss", ".noinit", "COMMON", ".zi"} {
+		if strings.HasPrefix(name, prefix) {
+			return zeroMemory
+		}
+	}
+	if (strings.HasPrefix(name, ".data") || strings.HasPrefix(name, ".sdata")) && !strings.HasPrefix(name, ".data.rel.ro") {
+		return dataMemory
+	}
+	return otherMemory
 }
 
 // isCodeSection reports whether an input section of that name can hold

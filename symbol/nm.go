@@ -14,8 +14,9 @@ import (
 //	00011000 T __text_start
 //	         U memcpy
 //
-// Types t and T (text), W and w (weak), i (indirect function) are functions;
-// everything else only limits the functions in front of it. It returns an
+// Types t and T (text), W and w (weak), i (indirect function) are functions; d,
+// g, b, s, c in either case, V, v and u are variables, and r in either case
+// constants. Everything else only limits the functions in front of it. It returns an
 // error that wraps ErrUnknownFormat if the text is no nm output.
 func ReadNM(r io.Reader) (*Table, error) {
 	var symbols []symbol
@@ -84,6 +85,20 @@ func parseNM(line string) (s symbol, ok bool) {
 	}
 	if isMapping(name) {
 		return symbol{}, true
+	}
+	switch kind {
+	case "D", "G", "B", "S", "C", "R", "u":
+		s.object = globalRank
+	case "V", "v":
+		s.object = weakRank
+	case "d", "g", "b", "s", "c", "r":
+		s.object = localRank
+	}
+	switch kind {
+	case "D", "d", "G", "g":
+		s.memory = dataMemory
+	case "B", "b", "S", "s", "C", "c":
+		s.memory = zeroMemory
 	}
 	s.name = name
 	return s, true

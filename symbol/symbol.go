@@ -30,8 +30,9 @@ type none struct{}
 
 func (none) Frames(lr heap.Addr) []heap.Frame { return []heap.Frame{{Addr: lr}} }
 
-// A Table resolves return addresses. It implements heap.Symbolizer and may be
-// used by several goroutines at a time. What it tells does not change; what it
+// A Table resolves return addresses and says where variables lie and what
+// structures look like. It implements heap.Symbolizer and heap.Program and may
+// be used by several goroutines at a time. What it tells does not change; what it
 // has to read for that it reads when it is first asked.
 type Table struct {
 	functions []function // in ascending order of start, disjoint but for nesting
@@ -40,6 +41,11 @@ type Table struct {
 	debug     *dwarfData // nil: no debug information
 	code      *code      // nil: not an ELF file
 	mappings  []heap.Mapping
+	variables []variable // in ascending order of name
+	data      []heap.Section
+	path      string    // of the file; empty: not known
+	segments  []segment // of an ELF file, those that are loaded
+	movable   bool
 	trouble   string // what is missing
 	names     nameCache
 }
@@ -85,6 +91,7 @@ func Open(path string) (*Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	t.path = path
 	for i := range t.mappings {
 		t.mappings[i].File = path
 	}

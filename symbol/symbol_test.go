@@ -272,6 +272,21 @@ func check(t *testing.T, tab *Table) {
 			t.Fatal(lr, n)
 		}
 	}
+	checkData(t, tab)
+	for _, v := range tab.variables[:min(len(tab.variables), 1000)] {
+		if s, ok := tab.Variable(v.name); ok && s.End < s.Start {
+			t.Fatalf("%s: %+v", v.name, s)
+		}
+	}
+	tab.Struct("none")
+	if tab.debug == nil || tab.debug.types == nil {
+		return
+	}
+	for name := range tab.debug.types.names {
+		if s, ok := tab.Struct(name); ok {
+			checkOrder(t, &s)
+		}
+	}
 }
 
 func FuzzNM(f *testing.F) {

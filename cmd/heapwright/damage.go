@@ -125,22 +125,20 @@ var errEmpty = errors.New("the log is empty")
 // names. After an error it yields nothing more.
 func (in *input) items(cmd *cobra.Command, path string, systems *[]string) iter.Seq2[console.Item, error] {
 	return func(yield func(console.Item, error) bool) {
-		f, size, err := open(cmd, path)
+		p := startProgress(cmd, path)
+		defer p.stop()
+		f, err := in.source(cmd, path, p)
 		if err != nil {
 			yield(console.Item{}, err)
 			return
 		}
-		defer f.Close()
-		p := startProgress(cmd, path, size)
-		defer p.stop()
-		name := path
-		if path == "-" {
-			name = "stdin"
-		}
-		r := console.NewReader(&watched{cmd.Context(), f, p}, name)
+		defer f.close()
+		name := sourceName(path)
+		r := console.NewReader(f.r, name)
 		r.Names = in.monitor
 		defer func() {
 			in.notes = append(append(in.notes, r.Notes()...), r.DamageNotes()...)
+			in.notes = append(in.notes, f.missing()...)
 			for _, s := range r.Systems() {
 				if !slices.Contains(*systems, s) {
 					*systems = append(*systems, s)

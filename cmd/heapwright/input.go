@@ -9,8 +9,6 @@ import (
 	"iter"
 	"os"
 	"slices"
-	"sync/atomic"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -26,10 +24,12 @@ import (
 // input is what a verb reads: logs, and the symbols that belong to them.
 type input struct {
 	symbols  string
-	marks    []string // texts to look for in front of listings
-	notes    []string // what the sources have to say, complete when all is read
-	warnings []string // what puts the answer in doubt
-	doubtful string   // why the symbols look like those of another build; empty: they do not
+	memory   memoryFlags  // of dumps
+	program  heap.Program // what --symbols says of data; nil: nothing
+	marks    []string     // texts to look for in front of listings
+	notes    []string     // what the sources have to say, complete when all is read
+	warnings []string     // what puts the answer in doubt
+	doubtful string       // why the symbols look like those of another build; empty: they do not
 	// monitor has the functions that a log itself names; nil with --symbols.
 	monitor  *console.Names
 	clock    clock // of the listings so far
@@ -45,6 +45,7 @@ type input struct {
 
 func (in *input) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&in.symbols, "symbols", "", "firmware's symbols: its ELF `FILE`, nm -n -S -C text or the linker's map file; of exactly the build on the device")
+	in.memory.flags(cmd)
 }
 
 // check validates what is given before anything is read.
@@ -54,6 +55,9 @@ func (in *input) check(cmd *cobra.Command, logs []string) error {
 		return usageError(cmd, errors.New("--symbols needs the name of a file: the firmware's ELF file or nm text"))
 	case in.symbols == "-":
 		return usageError(cmd, errors.New("--symbols cannot be read from standard input: give the name of a file"))
+	}
+	if err := in.memory.check(cmd, logs); err != nil {
+		return err
 	}
 	for i, path := range logs {
 		st, err := stat(cmd, path)
@@ -112,6 +116,7 @@ func (in *input) symbolizer() (heap.Symbolizer, error) {
 		}
 		return nil, fmt.Errorf("--symbols: %w", err)
 	}
+	in.program, _ = any(t).(heap.Program)
 	return t, nil
 }
 
@@ -302,18 +307,18 @@ func withoutListing(err error) string {
 }
 
 func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, error) bool) (more bool, err error) {
-	f, size, err := open(cmd, path)
+	p := startProgress(cmd, path)
+	defer p.stop()
+	f, err := in.source(cmd, path, p)
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
-	p := startProgress(cmd, path, size)
-	defer p.stop()
-	name := path
-	if path == "-" {
-		name = heap.Stdin
+	defer f.close()
+	if f.memory {
+		return in.listDump(cmd, path, f, p, yield)
 	}
-	r := console.NewReader(&watched{cmd.Context(), f, p}, name)
+	name := sourceName(path)
+	r := console.NewReader(f.r, name)
 	r.Marks, r.After, r.Names = in.marks, in.count, in.monitor
 	boots := in.boots
 	defer func() {
@@ -321,6 +326,7 @@ func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, e
 			in.notes = append(in.notes, s)
 		}
 		in.notes = append(in.notes, r.Notes()...)
+		in.notes = append(in.notes, f.missing()...)
 		in.restarts += r.Stats().Restarts
 		in.boots += r.Stats().Boots
 	}()
@@ -384,14 +390,14 @@ func open(cmd *cobra.Command, path string) (f io.ReadCloser, size int64, err err
 	}
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fmt.Errorf("there is no file %s: give the file you captured the console to, or - for standard input", path)
+		return nil, 0, fmt.Errorf("there is no file %s: give the file you captured the console to or dumped the memory to, or - for standard input", path)
 	}
 	if err != nil {
 		return nil, 0, err
 	}
 	st, err := file.Stat()
 	if err == nil && st.IsDir() {
-		err = fmt.Errorf("%s is a directory: give the log file in it", path)
+		err = fmt.Errorf("%s is a directory: give the log or dump in it", path)
 	}
 	if err != nil {
 		file.Close()
@@ -418,8 +424,8 @@ func explain(cmd *cobra.Command, err error) error {
 	case "":
 	case console.FileELF:
 		hint = "give the console log, and the ELF file with --symbols " + none.Name
-	case console.FileGzip:
-		hint = "unpack it: zcat " + none.Name + " | " + cmd.CommandPath() + " -"
+	case console.FileGzip: // within another one
+		hint = "unpack it: zcat " + none.Name + " | zcat | " + cmd.CommandPath() + " -"
 	case console.FileBinary:
 		hint = "check what was captured, and the baud rate"
 	case console.FileUTF16:
@@ -442,48 +448,4 @@ func (w *watched) Read(b []byte) (int, error) {
 	n, err := w.r.Read(b)
 	w.p.read.Add(int64(n))
 	return n, err
-}
-
-// progress shows on a terminal how much of a log has been read, once that
-// takes longer than two seconds.
-type progress struct {
-	read atomic.Int64
-	quit chan struct{}
-	done chan struct{}
-}
-
-func startProgress(cmd *cobra.Command, path string, size int64) *progress {
-	p := &progress{quit: make(chan struct{}), done: make(chan struct{})}
-	f, ok := cmd.ErrOrStderr().(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) || path == "-" {
-		close(p.done)
-		return p
-	}
-	go func() {
-		defer close(p.done)
-		wait, shown := 2*time.Second, false
-		for {
-			select {
-			case <-p.quit:
-				if shown {
-					fmt.Fprint(f, "\r\x1b[K")
-				}
-				return
-			case <-time.After(wait):
-			}
-			wait, shown = 200*time.Millisecond, true
-			n := p.read.Load()
-			if size > 0 {
-				fmt.Fprintf(f, "\rreading %s: %d%% of %d MB ", path, 100*n/size, size>>20)
-			} else {
-				fmt.Fprintf(f, "\rreading %s: %d MB ", path, n>>20)
-			}
-		}
-	}()
-	return p
-}
-
-func (p *progress) stop() {
-	close(p.quit)
-	<-p.done
 }

@@ -9,12 +9,13 @@ import (
 
 // Rebase returns the return address that slot stood for in a process whose
 // Anchor was anchor; 0 for a far address, which only that process knew, and
-// for an absent level.
-func Rebase(slot uint32, anchor uintptr) uintptr {
+// for an absent level. Addresses of a 32-bit process wrap around at 32 bits,
+// which is for the caller to do.
+func Rebase(slot uint32, anchor uint64) uint64 {
 	if slot == 0 || slot+reach >= 2*reach {
 		return 0
 	}
-	return anchor + uintptr(int32(slot))
+	return anchor + uint64(int64(int32(slot)))
 }
 
 // TextID identifies the build of the running program: slots recorded by a

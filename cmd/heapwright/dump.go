@@ -1,0 +1,274 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/image"
+	"github.com/heapwright/heapwright/image/layout"
+)
+
+// A dump is memory and the pools in it. It must be closed.
+type dump struct {
+	image *image.Image
+	// pools count as progress and end their walks early when the command is
+	// interrupted: look for the error of do.
+	pools []layout.Pool
+	// name is what the dump is called in sources and messages.
+	name string
+	// notes are what there is to say of the image and of the search; warnings
+	// put the answer in doubt.
+	notes, warnings []string
+
+	searched []string // notes of the last search
+
+	ctx      context.Context
+	progress *progress
+}
+
+// openDump opens memory and finds the pools in it, of which there is at least
+// one. It must be called after symbolizer.
+func (in *input) openDump(cmd *cobra.Command, path string) (*dump, error) {
+	p := startProgress(cmd, path)
+	s, err := in.source(cmd, path, p)
+	if err != nil {
+		p.stop()
+		return nil, err
+	}
+	defer s.close()
+	if !s.memory {
+		p.stop()
+		return nil, fmt.Errorf("%s is text, a console log: %s reads memory: a RAM dump, an ELF core, Intel HEX or S-records\n"+
+			"if it is a raw dump that looks like text, say where it begins with --base", named(path), cmd.Name())
+	}
+	return in.dump(cmd, path, s, p)
+}
+
+// dump reads memory; it owns p.
+func (in *input) dump(cmd *cobra.Command, path string, s *source, p *progress) (*dump, error) {
+	hints, err := in.memory.hints()
+	if err != nil {
+		p.stop()
+		return nil, err
+	}
+	d := &dump{name: sourceName(path), ctx: cmd.Context(), progress: p}
+	if err := d.read(&in.memory, path, s); err != nil {
+		d.close()
+		return nil, explainImage(cmd, path, err)
+	}
+	hints.Program, hints.PointerSize = in.program, d.image.PointerSize()
+	p.doing("searching")
+	if err := d.do(func() error { return d.find(hints) }); err != nil {
+		err = d.explain(&in.memory, err)
+		d.close()
+		return nil, err
+	}
+	for i, pool := range d.pools {
+		d.pools[i] = &watchedPool{pool, d}
+	}
+	p.doing("reading")
+	return d, nil
+}
+
+// sourceName is what sources of snapshots call a file.
+func sourceName(path string) string {
+	if path == "-" {
+		return heap.Stdin
+	}
+	return path
+}
+
+func (d *dump) read(flags *memoryFlags, path string, s *source) (err error) {
+	var o image.Options
+	if flags.base.given {
+		o.Base = &flags.base.addr
+	}
+	if s.file {
+		files := pieces(path)
+		if len(files) == 1 && exists(path) { // whatever its name looks like
+			d.image, err = image.Open(path, o)
+		} else {
+			d.image, err = image.OpenAll(files, o)
+		}
+	} else {
+		d.image, err = image.Read(d.name, s.r, o)
+	}
+	if err != nil {
+		return err
+	}
+	d.notes = append(d.notes, d.image.Notes()...)
+	if partial := d.image.Partial(); partial != "" {
+		d.warnings = append(d.warnings, d.name+" is not complete: "+partial)
+	}
+	return nil
+}
+
+// find finds the pools, and where a raw dump lies.
+func (d *dump) find(h layout.Hints) error {
+	if !d.image.Based() {
+		return d.findUnbased(h)
+	}
+	return d.search(h)
+}
+
+// search finds the pools in memory whose addresses are known.
+func (d *dump) search(h layout.Hints) error {
+	pools, notes, err := layout.Find(d.image, h)
+	d.pools, d.searched = pools, notes
+	return err
+}
+
+// close gives the memory back; nothing of the dump must be used any more.
+func (d *dump) close() {
+	d.progress.stop()
+	if d.image != nil {
+		d.image.Close()
+	}
+}
+
+// do calls f, which looks at the memory, and returns its error, or that the
+// file became shorter meanwhile, or that the command was interrupted.
+func (d *dump) do(f func() error) error {
+	if d.image == nil {
+		return errors.New("closed")
+	}
+	if err := d.image.Guard(f); err != nil {
+		return fmt.Errorf("%s: %w", d.name, err)
+	}
+	return d.ctx.Err()
+}
+
+// snapshots returns the used nodes of each pool.
+func (d *dump) snapshots() (all []*heap.Snapshot, err error) {
+	err = d.do(func() error {
+		for _, p := range d.pools {
+			s := layout.Snapshot(p)
+			s.Source, s.Pool = d.name, d.poolName(p)
+			all = append(all, s)
+		}
+		return nil
+	})
+	return all, err
+}
+
+// poolName is what a pool is called among those of the dump, "" if it is the
+// only one.
+func (d *dump) poolName(p layout.Pool) string {
+	if len(d.pools) == 1 {
+		return ""
+	}
+	return p.About().Label()
+}
+
+// about says of each pool what it is believed to be and why.
+func (d *dump) about() (notes, doubts []string) {
+	for _, p := range d.pools {
+		a := p.About()
+		note := fmt.Sprintf("%s: pool at %s, %d bytes, %s", d.name, a.Span.Start, a.Span.Len(), a.Layout)
+		if a.Name != "" {
+			note += ", called " + a.Name
+		}
+		notes = append(notes, note+": "+strings.Join(a.Evidence, "; "))
+		for _, s := range a.Doubts {
+			doubts = append(doubts, fmt.Sprintf("%s: pool at %s: %s", d.name, a.Span.Start, s))
+		}
+	}
+	return slices.Concat(d.notes, d.searched, notes), slices.Concat(d.warnings, doubts)
+}
+
+// A watchedPool is a pool whose walks can be watched and interrupted.
+type watchedPool struct {
+	layout.Pool
+	d *dump
+}
+
+// checkEach is how many nodes are walked between two looks at the context.
+const checkEach = 1 << 12
+
+// Walk implements layout.Pool.
+func (w *watchedPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding)) layout.Survey {
+	n, seen := 0, int64(0)
+	w.d.progress.next(int64(w.About().Span.Len()))
+	return w.Pool.Walk(func(node *heap.Node) bool {
+		if n++; n%checkEach == 0 {
+			if w.d.ctx.Err() != nil {
+				return false
+			}
+			at := int64(node.Addr - w.About().Span.Start)
+			w.d.progress.read.Add(at - seen)
+			seen = at
+		}
+		return visit == nil || visit(node)
+	}, report)
+}
+
+// explainImage adds what to do next to an error about a file.
+func explainImage(cmd *cobra.Command, path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: give the file that the memory was dumped to", err)
+	case strings.Contains(err.Error(), "an ELF file, but no core"):
+		return fmt.Errorf("%w\ngive the dump, and the ELF file with --symbols %s", err, path)
+	case errors.Is(err, image.ErrTooLarge):
+		return fmt.Errorf("%w: unpack it into a file, which need not fit into memory", err)
+	}
+	return err
+}
+
+// explain says of an error what was searched and what else can be tried.
+func (d *dump) explain(flags *memoryFlags, err error) error {
+	if d.ctx.Err() != nil || errors.Is(err, image.ErrShrunk) {
+		return cmp.Or(d.ctx.Err(), err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: no heap found in %d bytes of memory (%s%s)", d.name, d.image.Size(), d.image.Format(), d.where())
+	if flags.pool.given {
+		fmt.Fprintf(&b, "\nlooked at %s only, as --pool says", flags.pool.addr)
+	}
+	fmt.Fprintf(&b, "\nlooked for the allocators: %s", strings.Join(systems(flags), ", "))
+	for _, n := range slices.Concat(d.notes, d.searched) {
+		b.WriteString("\nnote: " + n)
+	}
+	b.WriteString("\nwhat may help:")
+	if !d.image.Based() || d.image.Format() == "raw" && !flags.base.given {
+		b.WriteString("\n  --base ADDR      the address that the dump begins at")
+	}
+	if !flags.pool.given {
+		b.WriteString("\n  --pool ADDR      where the heap begins: m_aucSysMem1, for example, in the map file")
+	}
+	b.WriteString("\n  --symbols FILE   the ELF file of the firmware\n  --config FILE    the .config it was built with")
+	if d.image.Format() == "raw" && !flags.given() {
+		b.WriteString("\nif it was to be a console log: this is no text; check what was captured, and the baud rate")
+	}
+	return errors.New(b.String())
+}
+
+// where says in a clause which addresses the image has.
+func (d *dump) where() string {
+	spans := d.image.Spans()
+	switch {
+	case !d.image.Based():
+		return ", address unknown"
+	case len(spans) == 0:
+		return ""
+	case len(spans) == 1:
+		return fmt.Sprintf(", from %s on", spans[0].Addr)
+	}
+	return fmt.Sprintf(", %d pieces from %s on", len(spans), spans[0].Addr)
+}
+
+// systems are the allocators that are looked for.
+func systems(flags *memoryFlags) []string {
+	if flags.system != "" {
+		return []string{flags.system}
+	}
+	return layout.Systems()
+}

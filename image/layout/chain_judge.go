@@ -1,0 +1,192 @@
+package layout
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/heapwright/heapwright/damage"
+	"github.com/heapwright/heapwright/heap"
+)
+
+// chainJudge holds what examining one head after the other needs.
+type chainJudge struct {
+	want  []byte // the head under examination as it should be
+	known []bool // which bytes of want are known
+	trail *damage.Trail
+}
+
+// examine judges the head of cur, in which something is wrong, and notes in cur
+// what of it is overwritten.
+func (w *chainWalk) examine(before, cur, next *chainSeen) *heap.Finding {
+	j := &w.judge
+	if len(w.hit) < maxFindings {
+		w.hit = append(w.hit, cur.at)
+	}
+	have := w.m.bytes(cur.at, w.layout.headLen(cur.free))
+	j.want = append(j.want[:0], have...)
+	j.known = slices.Grow(j.known[:0], len(have))[:len(have)]
+	clear(j.known)
+	if have != nil {
+		w.layout.expect(cur, next, j.want, j.known)
+	}
+	cur.hitFrom, cur.hitTo = j.wrong(have)
+	if w.survey.Findings >= maxFindings {
+		w.survey.Findings++
+		return nil
+	}
+	f := &heap.Finding{Node: cur.at, Op: "check", Kind: heap.HeaderDamaged}
+	switch {
+	case cur.lost():
+	case cur.bad&chainNoPrev != 0:
+		f.Kind = heap.LinkBroken
+	case cur.bad&chainNoLinks != 0:
+		f.Kind = heap.FreeDamaged
+	}
+	f.Recovered = cur.exact && w.restores(cur)
+	if before != nil && before.exact && before.at+before.size == cur.at {
+		f.Previous = w.nodeOf(before)
+	}
+	f.Subject = w.nodeOf(cur)
+	f.Fields = w.fields(cur, have)
+	f.Detail = w.detail(cur)
+	if have == nil {
+		return f
+	}
+	f.Memory = []heap.Memory{{Addr: cur.at, Bytes: slices.Clone(have)}}
+	w.explain(f, before, cur, have)
+	w.patch(cur.at, have)
+	// The span goes on where what was written goes on.
+	if span := f.Span; span.Len() > 0 {
+		cur.hitFrom = min(cur.hitFrom, int(span.Start-cur.at))
+		cur.hitTo = max(cur.hitTo, int(span.End-cur.at))
+		f.Subject = w.nodeOf(cur)
+	}
+	return f
+}
+
+// restores reports whether everything that the header claims is known.
+func (w *chainWalk) restores(cur *chainSeen) bool {
+	j := &w.judge
+	if cur.hitFrom == cur.hitTo {
+		return false
+	}
+	for i := cur.hitFrom; i < cur.hitTo; i++ {
+		if !j.known[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// detail says what is wrong with the header of s.
+func (w *chainWalk) detail(s *chainSeen) string {
+	var parts []string
+	if s.bad&chainNoMark != 0 {
+		parts = append(parts, "a constant in it is wrong")
+	}
+	if s.bad&chainNoSize != 0 {
+		switch {
+		case s.at == w.end:
+		case !s.exact:
+			parts = append(parts, fmt.Sprintf("it is not known how long it is: up to %s, %d bytes, nothing makes sense", s.at+s.size, s.size))
+		case s.length != 0:
+			parts = append(parts, fmt.Sprintf("it says that it is %d bytes long, but its neighbours show that it has %d", s.length, s.size))
+		default:
+			parts = append(parts, fmt.Sprintf("its size is wrong: its neighbours show that it has %d bytes", s.size))
+		}
+	}
+	if s.bad&chainNoPrev != 0 {
+		switch {
+		case s.front != 0:
+			parts = append(parts, fmt.Sprintf("it does not name %s as the node in front, which begins there", s.front))
+		default:
+			parts = append(parts, "its link to the node in front is wrong")
+		}
+	}
+	if s.bad&chainNoLinks != 0 {
+		parts = append(parts, "the links to other free nodes in it are wrong")
+	}
+	return joinText(parts...)
+}
+
+// explain lets package damage say what the bytes mean.
+func (w *chainWalk) explain(f *heap.Finding, before, cur *chainSeen, have []byte) {
+	const ahead, behind = 64, 4096
+	o := damage.Overwrite{
+		At: cur.at, Have: have, Want: w.judge.want, Known: w.judge.known,
+		Previous: f.Previous, Subject: f.Subject, Trail: w.judge.trail,
+	}
+	if f.Previous != nil {
+		from := max(before.at+heap.Addr(w.layout.headLen(before.free)), cur.at-min(cur.at, ahead))
+		if from < cur.at {
+			o.Ahead = w.m.bytes(from, int(cur.at-from))
+		}
+	}
+	if rest := cur.size - min(cur.size, heap.Addr(len(have))); rest > 0 {
+		o.Behind = w.m.some(cur.at+heap.Addr(len(have)), int(min(rest, behind)))
+	}
+	w.judge.trail = o.Explain(f)
+	if w.judge.trail == nil && f.Cause == "" {
+		f.Cause = "what was written there cannot be told: of what should be there too little is known"
+	}
+}
+
+// wrong returns the range of bytes known to be wrong, from == to if none is.
+func (j *chainJudge) wrong(have []byte) (from, to int) {
+	for i, known := range j.known {
+		if known && have[i] != j.want[i] {
+			if to == 0 {
+				from = i
+			}
+			to = i + 1
+		}
+	}
+	return from, to
+}
+
+// nodeOf returns a node for a finding; nil for the end node and for memory that
+// is nobody's.
+func (w *chainWalk) nodeOf(s *chainSeen) *heap.Node {
+	if s.at == w.end || s.hidden || s.bad&chainMissing != 0 {
+		return nil
+	}
+	n := new(heap.Node)
+	w.fill(n, s)
+	n.Stack = slices.Clone(n.Stack)
+	return n
+}
+
+// fields lists what the head of s says, and beside it what it should say.
+func (w *chainWalk) fields(s *chainSeen, have []byte) []heap.Field {
+	if have == nil {
+		return nil
+	}
+	is, should := w.layout.parts(s.at, s.free, have), w.layout.parts(s.at, s.free, w.judge.want)
+	var list []heap.Field
+	for i := range is {
+		f := heap.Field{Name: is[i].Name, Header: is[i].Value}
+		for at := is[i].Start; at < is[i].End; at++ {
+			if k := int(at - s.at); w.judge.known[k] && have[k] != w.judge.want[k] {
+				f.Differs, f.Backup = true, should[i].Value
+			}
+		}
+		list = append(list, f)
+	}
+	return list
+}
+
+// patch notes what would restore the known bytes of the head at `at`.
+func (w *chainWalk) patch(at heap.Addr, have []byte) {
+	j := &w.judge
+	for i := 0; i < len(have) && len(w.survey.Patches) < maxFindings; i++ {
+		if !j.known[i] || have[i] == j.want[i] {
+			continue
+		}
+		n := i
+		for n < len(have) && j.known[n] && have[n] != j.want[n] {
+			n++
+		}
+		w.survey.Patches = append(w.survey.Patches, Patch{Addr: at + heap.Addr(i), New: slices.Clone(j.want[i:n]), Why: fmt.Sprintf("the head of node %s", at)})
+		i = n
+	}
+}

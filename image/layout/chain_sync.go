@@ -1,0 +1,192 @@
+package layout
+
+import "github.com/heapwright/heapwright/heap"
+
+// weigh decides how far cur reaches where nothing confirms the length in its
+// header. said is what the header there says about cur.
+func (w *chainWalk) weigh(cur, next *chainSeen, said chainLink) {
+	if cur.bad&(chainNoSize|chainMissing) != 0 {
+		w.extend(cur)
+		return
+	}
+	if q := w.shorter(cur, next); q != 0 {
+		cur.size = q - cur.at
+		return
+	}
+	if next.bad&chainLost == 0 && w.anchored(&next.chainNode) {
+		switch p := w.endsAt(&next.chainNode); {
+		case said != chainDenies:
+		case p > cur.at && p < next.at: // cur is shorter, and so is what lies between
+			w.extend(cur)
+		}
+		return
+	}
+	// What the length leads to is no header, or one that nothing confirms.
+	q, prev := w.sync(next.at+w.align, cur.at)
+	switch {
+	case prev == cur.at && prev != 0: // it is longer
+		cur.size = q - cur.at
+	case next.at == w.end:
+	case prev == next.at:
+	case cur.bad&chainLost != 0:
+		w.extend(cur)
+	}
+}
+
+// extend makes cur reach up to the next start of a node.
+func (w *chainWalk) extend(cur *chainSeen) {
+	q, prev := w.sync(cur.at+max(w.align, min(w.minimum, w.end-cur.at)), cur.at)
+	cur.size, cur.exact = q-cur.at, prev == cur.at
+	if prev > cur.at && prev < q && prev&(w.align-1) == 0 {
+		cur.size = prev - cur.at // what lies there is looked at next
+	}
+}
+
+// anchored reports whether the header n, which is sound by itself, is the end
+// node or is named by what lies behind it.
+func (w *chainWalk) anchored(n *chainNode) bool {
+	if n.at == w.end {
+		return true
+	}
+	links, ends, _ := w.follow(n)
+	return ends || links > 0
+}
+
+// follow counts how many nodes from a sound one on are confirmed by the next
+// one, up to chainLinks of them, and returns the last one reached.
+func (w *chainWalk) follow(n *chainNode) (links int, ends bool, last chainNode) {
+	last = *n
+	for links < chainLinks && last.bad&(chainNoSize|chainMissing) == 0 && last.length > 0 && w.budget > 0 {
+		w.budget--
+		next := chainNode{at: last.at + last.length}
+		w.layout.read(&next)
+		if next.bad&chainMissing != 0 || w.layout.link(&last, &next) == chainDenies {
+			return links, false, next
+		}
+		if next.at == w.end {
+			return links + 1, next.bad == 0, next
+		}
+		if next.bad&chainLost != 0 {
+			return links, false, next
+		}
+		links++
+		last = next
+	}
+	return links, false, last
+}
+
+// endsAt returns the node that the header n names as the one in front if that
+// is sound and ends there; 0: it is not.
+func (w *chainWalk) endsAt(n *chainNode) heap.Addr {
+	if n.prev < w.start || n.prev >= n.at || n.prev&(w.align-1) != 0 {
+		return 0
+	}
+	p := chainNode{at: n.prev}
+	if w.layout.read(&p); p.bad&chainLost != 0 || p.at+p.length != n.at {
+		return 0
+	}
+	return p.at
+}
+
+// shorter returns where a node begins inside cur, if cur is shorter than its
+// header says: from there nodes that confirm each other lead to what next names
+// as the node in front, or past it. Former nodes inside cur lead to its end at
+// most, and no further.
+func (w *chainWalk) shorter(cur, next *chainSeen) heap.Addr {
+	var n chainNode
+	for at := cur.at + max(w.minimum, w.align); at < next.at; at += w.align {
+		if at = w.there(at); at >= next.at {
+			break
+		}
+		if w.budget--; w.budget <= 0 {
+			w.spent = true
+			break
+		}
+		n = chainNode{at: at}
+		if w.layout.read(&n); n.bad&chainLost != 0 || n.prev != cur.at {
+			continue
+		}
+		for at := n; at.bad&(chainNoSize|chainMissing) == 0 && at.length > 0 && w.budget > 0; {
+			w.budget--
+			to := chainNode{at: at.at + at.length}
+			w.layout.read(&to)
+			if to.bad&chainMissing != 0 || w.layout.link(&at, &to) != chainNames || to.bad&chainLost != 0 && to.at != w.end {
+				break
+			}
+			if to.at >= next.at {
+				return n.at
+			}
+			at = to
+		}
+	}
+	return 0
+}
+
+// there returns the first place from at on that is in the image.
+func (w *chainWalk) there(at heap.Addr) heap.Addr {
+	if off := uint64(at - w.m.at); off < uint64(len(w.m.win)) || w.m.span(at) != nil {
+		return at
+	}
+	i := w.m.index(at)
+	if i >= len(w.m.spans) {
+		return ^heap.Addr(0) &^ (w.align - 1)
+	}
+	return (max(at, w.m.spans[i].Addr) + w.align - 1) &^ (w.align - 1)
+}
+
+// sync returns the first start of a node from `from` on, and which one that
+// names as the node in front, 0 if it names none. If there is none it returns
+// the end. A node that names near is believed sooner.
+func (w *chainWalk) sync(from, near heap.Addr) (q, prev heap.Addr) {
+	var weak [32]chainNode // that nothing confirms yet
+	count := 0
+	found := chainNode{at: w.end}
+	for at := (from + w.align - 1) &^ (w.align - 1); at < w.end; at += w.align {
+		if at = w.there(at); at >= w.end {
+			break
+		}
+		if w.budget--; w.budget <= 0 {
+			w.spent = true
+			break
+		}
+		n := chainNode{at: at}
+		if w.layout.read(&n); n.bad != 0 {
+			continue
+		}
+		links, ends, last := w.follow(&n)
+		if last.at != n.at && n.prev != 0 && last.prev == n.prev && last.bad == 0 && !ends && links < chainLinks {
+			continue // a former node inside the one that ends there
+		}
+		if n.prev == near && links > 0 {
+			return n.at, n.prev
+		}
+		if ends || links >= chainLinks {
+			found = n
+			break
+		}
+		if count < len(weak) && (w.magic || n.prev == near) {
+			weak[count] = n
+			count++
+		}
+	}
+	if found.at == w.end {
+		w.layout.read(&found)
+		if found.bad&(chainNoPrev|chainMissing) != 0 {
+			found.prev = 0
+		}
+	}
+	// Between here and there nodes may lie that are sound and have only damaged
+	// neighbours.
+	bound := found.at
+	if found.prev >= from && found.prev < bound {
+		bound = found.prev
+	}
+	if found.prev != near || near == 0 {
+		for _, n := range weak[:count] {
+			if n.at+n.length <= bound {
+				return n.at, n.prev
+			}
+		}
+	}
+	return found.at, found.prev
+}

@@ -1,0 +1,104 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+)
+
+const histogramLabel, histogramCell = 6, 5 // columns
+
+// histogram draws how many nodes there are of which length, used ones above
+// free ones: a column for each power of two of which there are some.
+func (t *text) histogram(m *Map) {
+	var there []int
+	for i := range m.Used {
+		if m.Used[i].Nodes+m.Free[i].Nodes > 0 {
+			there = append(there, i)
+		}
+	}
+	if len(there) == 0 {
+		return
+	}
+	if t.Width > 0 {
+		there = there[:min(len(there), max(1, (t.Width-histogramLabel)/histogramCell))]
+	}
+	height := 1
+	if t.Height <= 0 || t.Height > screenHeight+4 {
+		height = 3
+	}
+	var used, free []MapCount
+	axis := fmt.Sprintf("%-*s", histogramLabel, "bytes>")
+	for _, i := range there {
+		axis += fmt.Sprintf("%*s", histogramCell, short(sizeFrom(i)))
+		used, free = append(used, m.Used[i]), append(free, m.Free[i])
+	}
+	t.bars("used", used, height)
+	t.WriteString(t.paint(faint, axis) + "\n")
+	t.bars("free", free, height)
+}
+
+// bars draws counts as columns, with the numbers below.
+func (t *text) bars(name string, counts []MapCount, height int) {
+	levels := blocks
+	if t.ASCII {
+		levels = ascii
+	}
+	var most uint64
+	for _, c := range counts {
+		most = max(most, c.Nodes)
+	}
+	if most == 0 {
+		t.printf("%-*s%*s\n", histogramLabel, name, histogramCell, "none")
+		return
+	}
+	full := len(levels)
+	for row := height - 1; row >= 0; row-- {
+		line := strings.Repeat(" ", histogramLabel)
+		for _, c := range counts {
+			tall := int((float64(c.Nodes)/float64(most))*float64(height*full) + .999)
+			glyph := " "
+			if n := min(full, tall-row*full); n > 0 {
+				glyph = string(levels[n-1])
+			}
+			line += "  " + strings.Repeat(glyph, histogramCell-2)
+		}
+		if line = strings.TrimRight(line, " "); line != "" {
+			t.WriteString(line + "\n")
+		}
+	}
+	line := fmt.Sprintf("%-*s", histogramLabel, name)
+	for _, c := range counts {
+		cell := "."
+		if c.Nodes > 0 {
+			cell = count(c.Nodes)
+		}
+		line += fmt.Sprintf("%*s", histogramCell, cell)
+	}
+	t.WriteString(line + "\n")
+}
+
+// short writes a number in at most five characters: 1023, 1K, 512K, 3M.
+func short(n uint64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return fmt.Sprint(n)
+	}
+	i := 0
+	for n >>= 10; n >= 1024; n >>= 10 {
+		i++
+	}
+	return fmt.Sprintf("%d%c", n, units[i])
+}
+
+// count writes a number of nodes in at most four characters.
+func count(n uint64) string {
+	const units = "kMGTPE"
+	if n < 10_000 {
+		return fmt.Sprint(n)
+	}
+	i := 0
+	for n /= 1000; n >= 1000; n /= 1000 {
+		i++
+	}
+	return fmt.Sprintf("%d%c", n, units[i])
+}

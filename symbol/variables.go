@@ -1,0 +1,172 @@
+package symbol
+
+import (
+	"cmp"
+	"debug/elf"
+	"slices"
+	"strings"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// variable is a symbol of data.
+type variable struct {
+	name       string
+	addr, size uint64
+	rank       int8 // localRank to globalRank
+}
+
+// What kind of memory a symbol lies in, as far as data is concerned.
+const (
+	otherMemory = iota // code, constants, and what is not told
+	dataMemory         // written to, with initial contents
+	zeroMemory         // written to, zero at first
+)
+
+// sectionName is what pieces of memory of a kind are called where the file does
+// not tell.
+var sectionName = [...]string{dataMemory: ".data", zeroMemory: ".bss"}
+
+// Variable implements heap.Program. It knows the variables in the symbol table,
+// static ones included: of several with one name the global one counts, and of
+// several static ones none, since it cannot be known which is meant. Where
+// there is none of that name the only one does that the compiler made of it by
+// appending a dot, or a dollar sign, and more ("pool.0", "pool.lto_priv.1"), such
+// as static variables of functions. Names of C++ are those of the linker.
+//
+// Text of nm tells sizes only with -S; of a GNU ld map only variables in
+// sections of their own (-fdata-sections) have one.
+func (t *Table) Variable(name string) (heap.Span, bool) {
+	if name == "" {
+		return heap.Span{}, false
+	}
+	all := t.named(name, func(s string) bool { return s == name })
+	for _, mark := range []string{".", "$"} {
+		if len(all) == 0 {
+			all = t.named(name+mark, func(s string) bool { return strings.HasPrefix(s, name+mark) })
+		}
+	}
+	return theOne(all)
+}
+
+// named returns the variables from the first that sorts at or behind name on, as
+// far as they match.
+func (t *Table) named(name string, match func(string) bool) []variable {
+	i, _ := slices.BinarySearchFunc(t.variables, name, func(v variable, name string) int { return cmp.Compare(v.name, name) })
+	j := i
+	for j < len(t.variables) && match(t.variables[j].name) {
+		j++
+	}
+	return t.variables[i:j]
+}
+
+// theOne returns the variable that counts among those of a name.
+func theOne(all []variable) (s heap.Span, ok bool) {
+	best := variable{}
+	for _, v := range all {
+		switch {
+		case v.rank > best.rank:
+			best, ok = v, true
+		case v.addr == best.addr:
+			best.size = max(best.size, v.size)
+		case v.rank == best.rank:
+			ok = false
+		}
+	}
+	if !ok {
+		return heap.Span{}, false
+	}
+	return heap.Span{Start: heap.Addr(best.addr), End: heap.Addr(best.addr + best.size)}, true
+}
+
+// Data implements heap.Program. Of an ELF file it returns the sections that are
+// in memory and may be written to, or such segments where there are no
+// sections.
+//
+// Text of nm and maps do not tell the program's sections. There, what lies from
+// one variable to the next without anything else in between (code, constants, a
+// megabyte of nothing) is taken to be one section, .data or .bss after the kind
+// of the variables. A piece ends where its last variable does or, where sizes
+// are not told, where the next symbol begins. Variables without a symbol at
+// either end of a section are missed, and so is the last one's memory beyond
+// its first 8 bytes where neither its size nor a symbol behind it is known.
+func (t *Table) Data() []heap.Section { return slices.Clone(t.data) }
+
+// addVariables takes variables and pieces of data out of symbols, which are in
+// ascending order of address.
+func (t *Table) addVariables(symbols []symbol) {
+	for i := range symbols {
+		s := &symbols[i]
+		if s.object == 0 || s.addr+s.size < s.addr {
+			continue
+		}
+		t.variables = append(t.variables, variable{s.name, s.addr, s.size, s.object})
+	}
+	slices.SortFunc(t.variables, func(a, b variable) int {
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.addr, b.addr), cmp.Compare(a.rank, b.rank))
+	})
+	t.variables = slices.Clip(t.variables)
+	t.data = dataPieces(symbols)
+}
+
+// dataPieces joins what lies in memory of a kind. symbols are in ascending order
+// of address. Of several at one address the kind counts that comes last in memory:
+// the others are labels at the end of what is in front.
+func dataPieces(symbols []symbol) (all []heap.Section) {
+	var open *heap.Section
+	kind := uint8(otherMemory)
+	for i := 0; i < len(symbols); {
+		addr, end, memory := symbols[i].addr, uint64(0), uint8(otherMemory)
+		j := i
+		for ; j < len(symbols) && symbols[j].addr == addr; j++ {
+			end = max(end, addr+symbols[j].size)
+			memory = max(memory, symbols[j].memory)
+		}
+		i = j
+		if memory == otherMemory {
+			open = nil
+			continue
+		}
+		if end <= addr { // not told, or it wraps around
+			if end = addr + 8; j < len(symbols) && symbols[j].addr-addr <= maxUnsized {
+				end = symbols[j].addr
+			}
+			if end < addr {
+				continue
+			}
+		}
+		if open != nil && memory == kind && addr-min(addr, uint64(open.End)) <= maxUnsized {
+			open.End = max(open.End, heap.Addr(end))
+			continue
+		}
+		all = append(all, heap.Section{Span: heap.Span{Start: heap.Addr(addr), End: heap.Addr(end)}, Name: sectionName[memory]})
+		open, kind = &all[len(all)-1], memory
+	}
+	return all
+}
+
+// writable returns the sections, or where there are none the segments, of f that
+// its program can write to, in ascending order of address.
+func writable(f *elf.File) (all []heap.Section) {
+	add := func(name string, addr, size uint64) {
+		if addr+size > addr {
+			all = append(all, heap.Section{Span: heap.Span{Start: heap.Addr(addr), End: heap.Addr(addr + size)}, Name: name})
+		}
+	}
+	const want = elf.SHF_ALLOC | elf.SHF_WRITE
+	for _, s := range f.Sections {
+		// Each thread has its own .tbss, elsewhere.
+		if s.Flags&want == want && (s.Flags&elf.SHF_TLS == 0 || s.Type != elf.SHT_NOBITS) {
+			add(s.Name, s.Addr, s.Size)
+		}
+	}
+	if len(f.Sections) == 0 {
+		for _, p := range f.Progs {
+			if p.Type == elf.PT_LOAD && p.Flags&elf.PF_W != 0 {
+				add("writable segment", p.Vaddr, p.Memsz)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b heap.Section) int { return cmp.Compare(a.Start, b.Start) })
+	return all
+}
