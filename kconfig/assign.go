@@ -175,4 +175,3 @@ func (s *Symbol) give(value string) {
 		s.choice.given = s
 	}
 }
-

@@ -190,3 +190,40 @@ func unmet(e expr) []expr {
 	}
 	return []expr{e}
 }
+
+// Enable sets a bool to y together with the bools that it lacks, as far as these
+// are what it needs and can be set in turn. It returns their names. Whether the
+// symbol is y then, its value tells.
+func (t *Tree) Enable(name string) (brought []string) {
+	s := t.Lookup(name)
+	if s == nil || s.typ != Bool {
+		return nil
+	}
+	var enable func(s *Symbol, depth int)
+	enable = func(s *Symbol, depth int) {
+		for range t.Symbols { // each round brings one, and there are no more
+			if depth > len(t.Symbols) {
+				return
+			}
+			var lack *Symbol
+			for _, l := range lacking(s) {
+				if v, ok := l.(*Symbol); ok && v.typ == Bool {
+					lack = v
+					break
+				}
+			}
+			if lack == nil {
+				break
+			}
+			enable(lack, depth+1)
+			if !lack.Bool() {
+				break
+			}
+			brought = append(brought, lack.Name)
+		}
+		s.give("y")
+		t.changed()
+	}
+	enable(s, 0)
+	return brought
+}

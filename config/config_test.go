@@ -1,0 +1,92 @@
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/heapwright/heapwright"
+	"github.com/heapwright/heapwright/kconfig"
+)
+
+// The file at the root of the repository and the embedded one are one menu.
+func TestRootMenu(t *testing.T) {
+	tree, err := kconfig.Parse(os.DirFS(".."), "Kconfig")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(tree.Symbols) != len(Menu().Symbols) {
+		t.Errorf("%d symbols at the root, %d embedded", len(tree.Symbols), len(Menu().Symbols))
+	}
+}
+
+// All debugging is off by default.
+func TestDefaults(t *testing.T) {
+	cfg, warnings, err := load("", nil)
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	if d := cmp.Diff(heapwright.Config{}, cfg); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	const on = "LOSCFG_DEBUG_VERSION=y\nLOSCFG_MEM_DEBUG=y\n"
+	for _, c := range []struct {
+		name, file string
+		env        []string
+		want       heapwright.Config
+		warn, err  string
+	}{
+		{"leak check", on + "LOSCFG_MEM_LEAKCHECK=y\n", nil, heapwright.Config{LeakCheck: true, OmitLR: 2, RecordLR: 3}, "", ""},
+		{
+			"all", on + "LOSCFG_MEM_LEAKCHECK=y\nLOSCFG_MEM_HEAD_BACKUP=y\nLOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK=y\nLOS_OMIT_LR_CNT=0\nLOS_RECORD_LR_CNT=8\n" +
+				"HEAPWRIGHT_POOL_NAME=\"cache\"\nHEAPWRIGHT_MAX_MIB=64\nHEAPWRIGHT_ON_FINDING_PANIC=y\n", nil,
+			heapwright.Config{Name: "cache", MaxSize: 64 << 20, LeakCheck: true, OmitLR: heapwright.None, RecordLR: 8, HeadBackup: true, IntegrityCheck: true, Policy: heapwright.Panic},
+			"", "",
+		},
+		{"chain", "LOSCFG_MEM_LEAKCHECK=y\n", nil, heapwright.Config{}, "", "LOSCFG_MEM_LEAKCHECK needs LOSCFG_MEM_DEBUG, which needs LOSCFG_DEBUG_VERSION"},
+		{"little", "LOSCFG_KERNEL_MEM_BESTFIT_LITTLE=y\n", nil, heapwright.Config{}, "", "choose LOSCFG_KERNEL_MEM_BESTFIT"},
+		{"range", on + "LOSCFG_MEM_LEAKCHECK=y\nLOS_RECORD_LR_CNT=99\n", nil, heapwright.Config{}, "", "LOS_RECORD_LR_CNT=99 is out of its range, 1 to 32"},
+		{"device", on + "LOSCFG_MEM_HEAD_BACKUP=y\nLOSCFG_KERNEL_SMP=y\n# LOSCFG_SHELL is not set\n", nil, heapwright.Config{HeadBackup: true}, "2 symbols are not in the menu and have no effect, the first is LOSCFG_KERNEL_SMP in line 4", ""},
+		{"record", on + "LOSCFG_MEM_RECORDINFO=y\n", nil, heapwright.Config{}, "LOSCFG_MEM_RECORDINFO has no effect on heapwright pools", ""},
+		{"environment", "", []string{"HEAPWRIGHT_MEM_LEAKCHECK=y"}, heapwright.Config{LeakCheck: true, OmitLR: 2, RecordLR: 3}, "switches on LOSCFG_DEBUG_VERSION and LOSCFG_MEM_DEBUG, too", ""},
+		{"environment off", on + "LOSCFG_MEM_LEAKCHECK=y\n", []string{"HEAPWRIGHT_LOSCFG_MEM_LEAKCHECK=n", "HEAPWRIGHT_MAX_MIB=8"}, heapwright.Config{MaxSize: 8 << 20}, "", ""},
+		{"environment unknown", "", []string{"HEAPWRIGHT_LEEK=y", "PATH=/bin"}, heapwright.Config{}, "HEAPWRIGHT_LEEK in the environment has no effect", ""},
+		{"environment wrong", "", []string{"HEAPWRIGHT_MAX_MIB=lots"}, heapwright.Config{}, "", "is not a decimal number"},
+		{"environment alone", "", []string{"HEAPWRIGHT_LOS_RECORD_LR_CNT=5"}, heapwright.Config{}, "", "LOS_RECORD_LR_CNT needs LOSCFG_MEM_LEAKCHECK, which needs LOSCFG_MEM_DEBUG, which needs LOSCFG_DEBUG_VERSION"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.config")
+			if err := os.WriteFile(path, []byte(c.file), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			cfg, warnings, err := load("", append([]string{FileVariable + "=" + path}, c.env...))
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Fatalf("error %v, want %q", err, c.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg.OnFinding = nil
+			if d := cmp.Diff(c.want, cfg); d != "" {
+				t.Error(d)
+			}
+			if all := strings.Join(warnings, "\n"); (c.warn == "") != (all == "") || !strings.Contains(all, c.warn) {
+				t.Errorf("warnings %q, want %q", all, c.warn)
+			}
+		})
+	}
+	if _, _, err := load(filepath.Join(t.TempDir(), "none"), nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
