@@ -2,6 +2,7 @@ package reach
 
 import (
 	"context"
+	"slices"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -11,6 +12,9 @@ const (
 	rootBit = 1 << 31
 	// group is how many nodes are fetched from memory at a time.
 	group = 64
+	// sparse is how many times fewer than all entries are quicker to sort than
+	// to be found by going over all.
+	sparse = 64
 	// pace is how many bytes are scanned between calls of Options.Progress.
 	pace = 16 << 20
 )
@@ -39,8 +43,9 @@ type flood struct {
 	next  int      // the first of them that has not been scanned
 
 	// What to do with an entry that is pointed to: if it is in the state want,
-	// it gets the state mark. Unless count, it is queued and gets as its link
-	// what it was found in; or, with inherit, the link of that.
+	// it gets the state mark. Unless count, it is queued, fresh up to its turn,
+	// and gets as its link what it was found in; or, with inherit, the link of
+	// that.
 	want, mark State
 	count      bool
 	inherit    bool
@@ -179,31 +184,59 @@ func (f *flood) bytes(b []byte, src uint32) {
 	}
 }
 
-// drain scans what is queued, and what is found there.
+// drain scans what is queued, and what is found there, level by level: all that
+// is reached by n pointers before what takes more.
 func (f *flood) drain() {
-	for f.err == nil {
-		if f.next == len(f.queue) {
-			if f.flush(); f.next == len(f.queue) {
-				return
+	for f.flush(); f.next < len(f.queue) && f.err == nil; f.flush() {
+		level := f.queue[f.next:]
+		f.next = len(f.queue)
+		f.settle(level)
+		for len(level) > 0 && f.err == nil {
+			g := level[:min(group, len(level))]
+			level = level[len(g):]
+			f.touch(g)
+			for _, k := range g {
+				f.node(k)
 			}
-		}
-		g := f.queue[f.next:min(f.next+group, len(f.queue))]
-		f.next += len(g)
-		f.touch(g)
-		for _, k := range g {
-			f.node(k)
 		}
 	}
 }
 
-// touch reads the first byte of each node, so that all are on their way from
-// memory at the same time.
-func (f *flood) touch(g []uint32) {
-	for _, k := range g {
-		if off := uint64(f.x.at[k]-f.win.Addr) + uint64(f.x.head[k]); off < uint64(len(f.win.Bytes)) {
-			f.touched += f.win.Bytes[off]
+// settle sorts the entries of a level, so that memory is read in ascending
+// order, and gives them their state.
+func (f *flood) settle(level []uint32) {
+	state, mark := f.x.state, f.mark
+	if len(level) < len(state)/sparse {
+		slices.Sort(level)
+		for _, k := range level {
+			state[k] = mark
+		}
+		return
+	}
+	n := 0
+	for k, s := range state {
+		if s == fresh {
+			state[k] = mark
+			level[n] = uint32(k)
+			n++
 		}
 	}
+}
+
+// touch reads a byte of each cache line in front of the nodes' payloads, so that
+// all are on their way from memory at the same time.
+func (f *flood) touch(g []uint32) {
+	const line, most = 64, 4
+	var sum byte
+	win, at, head := f.win.Bytes, f.x.at, f.x.head
+	for _, k := range g {
+		off := uint64(at[k]-f.win.Addr) + uint64(head[k])
+		end := min(uint64(at[k+1]-f.win.Addr), uint64(len(win)), off+most*line)
+		for ; off < end; off += line {
+			sum += win[off]
+		}
+	}
+	f.touched = sum
 }
 
 // flush looks up the batch.
@@ -263,10 +296,11 @@ func (f *flood) take(n int) {
 		if state[k] != f.want || k == src {
 			continue
 		}
-		state[k] = f.mark
 		if f.count {
+			state[k] = f.mark
 			continue
 		}
+		state[k] = fresh
 		if f.inherit {
 			src = link[src]
 		}

@@ -42,7 +42,7 @@ func (f *flood) markPointed() {
 func (f *flood) fromHeads() {
 	f.restart(pointed, Indirect)
 	for k, s := range f.x.state {
-		if s == unseen {
+		if s == unseen && f.err == nil {
 			f.head(uint32(k))
 		}
 	}
@@ -59,7 +59,7 @@ func (f *flood) restart(want, mark State) {
 func (f *flood) head(k uint32) {
 	f.x.state[k] = Unreferenced
 	f.link[k] = k
-	f.queue = append(f.queue, k)
+	f.node(k)
 }
 
 // fromCircles goes over the lost nodes that no head leads to: all of them are
@@ -81,7 +81,7 @@ func (f *flood) fromCircles() {
 		}
 		begins = append(begins, uint32(k))
 		f.x.state[k] = circled
-		f.queue = append(f.queue, uint32(k))
+		f.node(uint32(k))
 		f.drain()
 	}
 	f.restart(circled, Indirect)

@@ -180,6 +180,28 @@ func (w *words) sieve(b []byte, vals *[batch]uint64, n int, lo, size uint64) int
 			}
 		}
 	default:
+		for ; len(b) >= 16; b = b[16:] {
+			v0 := uint64(binary.LittleEndian.Uint32(b))
+			v1 := uint64(binary.LittleEndian.Uint32(b[4:]))
+			v2 := uint64(binary.LittleEndian.Uint32(b[8:]))
+			v3 := uint64(binary.LittleEndian.Uint32(b[12:]))
+			vals[n&(batch-1)] = v0
+			if v0-lo < size {
+				n++
+			}
+			vals[n&(batch-1)] = v1
+			if v1-lo < size {
+				n++
+			}
+			vals[n&(batch-1)] = v2
+			if v2-lo < size {
+				n++
+			}
+			vals[n&(batch-1)] = v3
+			if v3-lo < size {
+				n++
+			}
+		}
 		for ; len(b) >= 4; b = b[4:] {
 			v := uint64(binary.LittleEndian.Uint32(b))
 			vals[n&(batch-1)] = v

@@ -111,6 +111,7 @@ const (
 
 	// While the search runs:
 	unseen  // used, not reached yet
+	fresh   // reached, not scanned yet
 	pointed // the same, and another unseen node points to it
 	circled // reached from a circle of lost nodes
 )
