@@ -2,8 +2,6 @@ package damage
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -94,60 +92,4 @@ func byteName(b byte) string {
 		return fmt.Sprintf("'%c' (0x%02x)", b, b)
 	}
 	return fmt.Sprintf("0x%02x", b)
-}
-
-const (
-	// maxText bounds the overwriting text that is quoted, in bytes.
-	maxText = 64
-	// maxBytes bounds the overwriting bytes that are listed.
-	maxBytes = 16
-)
-
-// looks says what overwriting bytes look like; "" if there are none.
-func looks(b []byte, heapAt heap.Addr) string {
-	if len(b) == 0 {
-		return ""
-	}
-	same := true
-	for _, c := range b {
-		same = same && c == b[0]
-	}
-	if same {
-		switch b[0] {
-		case 0:
-			return "zeroes"
-		default:
-			return "byte " + byteName(b[0]) + " repeated"
-		}
-	}
-	if text := strings.TrimRight(string(b), "\x00"); printable(text) && len(text) >= minRun {
-		return "text " + strconv.Quote(text[:min(len(text), maxText)])
-	}
-	if p := pointers(b, heapAt); p*2 > len(b)/4 {
-		return fmt.Sprintf("%d of %d words look like pointers into the heap", p, len(b)/4)
-	}
-	return fmt.Sprintf("bytes % x", b[:min(len(b), maxBytes)])
-}
-
-func printable(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' && c != '\r' {
-			return false
-		}
-	}
-	return true
-}
-
-// pointers counts the 32-bit words that are aligned addresses within 16 MB of
-// addr.
-func pointers(b []byte, addr heap.Addr) int {
-	const near = 16 << 20
-	n := 0
-	for i := 0; i+4 <= len(b); i += 4 {
-		w := heap.Addr(b[i]) | heap.Addr(b[i+1])<<8 | heap.Addr(b[i+2])<<16 | heap.Addr(b[i+3])<<24
-		if w%4 == 0 && w != 0 && max(w, addr)-min(w, addr) < near && w > 0xfff {
-			n++
-		}
-	}
-	return n
 }

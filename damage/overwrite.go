@@ -3,6 +3,7 @@ package damage
 import (
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
@@ -21,6 +22,20 @@ type Overwrite struct {
 	Subject  *heap.Node // the node itself, as believed; nil: nothing is known
 	Trail    *Trail     // what was found at Previous, if its head is damaged too
 	Heads    string     // what Have is called, "the control header"
+
+	// Word is the size of a pointer in bytes; 0: 8 where At does not fit into 4
+	// bytes, else 4. BigEndian is the order of a word's bytes.
+	Word      int
+	BigEndian bool
+	// Where names what lies at an address, as a noun that fits behind "into":
+	// "the payload of node 0x1000", "code: function main", "the pool's head";
+	// "" if no pointer has any business there. With it, overwritten words that
+	// are pointers are told for what they are. nil: nothing is known but where
+	// the damage is.
+	Where func(heap.Addr) string
+	// CopyOf names the node of whose head these bytes, a part of Have, are a
+	// copy, "the head of node 0x1000"; "" if they are none. nil: cannot be told.
+	CopyOf func(b []byte) string
 }
 
 // A Trail is what the damage at one node means for the node behind it.
@@ -30,6 +45,7 @@ type Trail struct {
 	whole   bool // the damage reaches the end of the head: it goes on in the payload
 	b       byte // with same
 	same    bool // it is all one byte
+	text    bool // it is text, and goes on
 }
 
 // overwritten is where the wrong bytes lie in Have.
@@ -37,6 +53,7 @@ type overwritten struct {
 	first, end int  // the bytes known to be wrong, and what of unknown ones continues them
 	same       bool // all of them are b
 	b          byte
+	text       bool // they are text that does not end there
 	front      bool // nothing in front of them is known to be intact
 	back       bool // nothing behind them is
 	flipped    bool // a single bit
@@ -52,7 +69,7 @@ func (o *Overwrite) Explain(f *heap.Finding) *Trail {
 	}
 	f.Span = heap.Span{Start: o.At + heap.Addr(w.first), End: o.At + heap.Addr(w.end)}
 	with := o.reach(f, w)
-	t := &Trail{whole: w.back, b: w.b, same: w.same}
+	t := &Trail{whole: w.back, b: w.b, same: w.same, text: w.text}
 	c := docket{Finding: f}
 	n := plain.Plural(w.end-w.first, "byte")
 	switch {
@@ -100,6 +117,7 @@ func (o *Overwrite) locate() (w overwritten, ok bool) {
 	for _, c := range o.Have[w.first:w.end] {
 		w.same = w.same && c == w.b
 	}
+	w.text = !w.same && w.end-w.first >= minRun && printable(string(o.Have[w.first:w.end]))
 	// Bytes about which nothing is known are wrong if they continue a run.
 	// Zeroes are too common for that.
 	long := w.same && w.end-w.first >= minRun
@@ -122,10 +140,38 @@ func (o *Overwrite) locate() (w overwritten, ok bool) {
 	return w, true
 }
 
+// looks says what the overwriting bytes look like.
+func (o *Overwrite) looks(w overwritten) string {
+	l := look{
+		b: o.Have[w.first:w.end], at: o.At + heap.Addr(w.first), near: o.At,
+		word: o.Word, big: o.BigEndian, where: o.Where, copyOf: o.CopyOf,
+	}
+	if l.word != 4 && l.word != 8 {
+		if l.word = 4; o.At >= 1<<32 {
+			l.word = 8
+		}
+	}
+	// The first and the last word may have been written as a whole, some bytes
+	// with what they were.
+	n := heap.Addr(l.word)
+	from := w.first - min(w.first, int(l.at%n))
+	end := min(len(o.Have), w.end+int(-(o.At+heap.Addr(w.end))%n))
+	l.wide, l.wideAt = o.Have[from:end], o.At+heap.Addr(from)
+	l.asIs = func(off, n int) bool {
+		for i := from + off; i < from+off+n; i++ {
+			if !o.Known[i] || o.Have[i] != o.Want[i] {
+				return false
+			}
+		}
+		return true
+	}
+	return l.String()
+}
+
 // reach says what the overwriting bytes look like and how far they go, and
 // returns the first part of that.
 func (o *Overwrite) reach(f *heap.Finding, w overwritten) string {
-	with := looks(o.Have[w.first:w.end], o.At)
+	with := o.looks(w)
 	if w.flipped {
 		with = fmt.Sprintf("one flipped bit, 0x%02x in place of 0x%02x", o.Have[w.first], o.Want[w.first])
 	}
@@ -133,18 +179,18 @@ func (o *Overwrite) reach(f *heap.Finding, w overwritten) string {
 		with = "byte " + byteName(w.b)
 	}
 	f.Reach = with
-	if !w.same || w.end-w.first < minRun {
+	if w.end-w.first < minRun || w.b == 0 || !w.same && !w.text {
 		return with
 	}
 	behind := 0
-	for behind < len(o.Behind) && o.Behind[behind] == w.b {
+	for behind < len(o.Behind) && w.continues(o.Behind[behind]) {
 		behind++
 	}
-	if n := o.ahead(w.b); n > 0 && w.front && w.b != 0 {
+	if n := o.ahead(w); n > 0 && w.front {
 		f.Reach += fmt.Sprintf(", as in the last %s in front", plain.Plural(n, "byte"))
 	}
 	switch {
-	case w.b == 0 || w.end < len(o.Have) && !w.back || behind == 0:
+	case w.end < len(o.Have) && !w.back || behind == 0:
 	case behind == len(o.Behind):
 		f.Reach += fmt.Sprintf(", and on in the payload behind for %d bytes or more", behind)
 	default:
@@ -153,30 +199,54 @@ func (o *Overwrite) reach(f *heap.Finding, w overwritten) string {
 	return with
 }
 
-// ahead counts the bytes directly in front that are b.
-func (o *Overwrite) ahead(b byte) int {
+// continues reports whether a byte beside the damage can be of the same write.
+func (w *overwritten) continues(c byte) bool {
+	if w.same {
+		return c == w.b
+	}
+	return w.text && printable(string(rune(c)))
+}
+
+// ahead counts the bytes directly in front that continue the damage.
+func (o *Overwrite) ahead(w overwritten) int {
 	n := 0
-	for n < len(o.Ahead) && o.Ahead[len(o.Ahead)-1-n] == b {
+	for n < len(o.Ahead) && w.continues(o.Ahead[len(o.Ahead)-1-n]) {
 		n++
 	}
 	return n
 }
 
+// goesOn reports whether what overwrote the node in front goes on here. Two
+// buffers next to each other that both overflow are rare; one write through both
+// is not, unless what lies in between speaks against it:
+//
+//   - one byte over and over, or text, must fill the payload in between;
+//   - such a byte in one head, and not in the other, are two writes, except for
+//     zeroes, of which any data has some.
+//
+// Where it is not known what lies in front only the first is believed.
+func (o *Overwrite) goesOn(w overwritten) bool {
+	t := o.Trail
+	switch {
+	case t == nil || !t.whole || t.Culprit == nil:
+		return false
+	case w.same && t.same && w.b == t.b || w.text && t.text:
+		return o.ahead(w) == len(o.Ahead) && (o.Previous != nil || len(o.Ahead) >= minRun)
+	case w.same && t.same || w.same && w.b != 0 || t.same && t.b != 0:
+		return false
+	}
+	return o.Previous != nil
+}
+
 // overflow explains damage that begins where the payload in front ends.
 func (o *Overwrite) overflow(c *docket, w overwritten, with string) {
 	p := o.Previous
-	if p == nil {
-		c.Cause = "what lies in front of the node was written past its end: the damage begins with the first byte of " + o.heads() + ", with " + with
+	if o.goesOn(w) {
+		o.through(c, with)
 		return
 	}
-	if t := o.Trail; t != nil && t.whole && t.Culprit != nil && t.same == w.same &&
-		(!t.same || t.b == w.b && o.ahead(w.b) == len(o.Ahead)) {
-		const inBetween = "the nodes in between were overwritten too: "
-		c.Culprit, c.CulpritReason = t.Culprit, t.Reason
-		if len(t.Reason) < len(inBetween) || t.Reason[:len(inBetween)] != inBetween {
-			c.CulpritReason = inBetween + t.Reason
-		}
-		c.Cause = fmt.Sprintf("one overflow went through several nodes: node %s in front was overwritten with %s as well, so the write began in %s or before it; node %s is only another victim", p.Addr, with, c.buffer(t.Culprit), p.Addr)
+	if p == nil {
+		c.Cause = "what lies in front of the node was written past its end: the damage begins with the first byte of " + o.heads() + ", with " + with
 		return
 	}
 	c.Culprit = p
@@ -186,8 +256,25 @@ func (o *Overwrite) overflow(c *docket, w overwritten, with string) {
 		return
 	}
 	c.CulpritReason = "overflow: the damage begins where its payload ends"
-	if n := o.ahead(w.b); w.same && w.b != 0 && n > 0 {
+	switch n := o.ahead(w); {
+	case w.same && w.b != 0 && n > 0:
 		c.CulpritReason += fmt.Sprintf(", and the last %s of that hold what was written", plain.Plural(n, "byte"))
+	case w.text && n >= minRun:
+		c.CulpritReason += fmt.Sprintf(", and the last %s of that are text too", plain.Plural(n, "byte"))
 	}
 	c.Cause = fmt.Sprintf("an overflow: %s was written past its end with %s, by at least %s", c.buffer(p), with, plain.Plural(w.end, "byte"))
+}
+
+// through explains a node that is a further victim of what overwrote the one in
+// front.
+func (o *Overwrite) through(c *docket, with string) {
+	const inBetween = "the nodes in between were overwritten too: "
+	t := o.Trail
+	c.Culprit, c.CulpritReason = t.Culprit, inBetween+strings.TrimPrefix(t.Reason, inBetween)
+	front, victim := "what lies in front", "what lies in between"
+	if p := o.Previous; p != nil {
+		victim = fmt.Sprintf("node %s", p.Addr)
+		front = victim + " in front"
+	}
+	c.Cause = fmt.Sprintf("one overflow went through several nodes: %s was overwritten as well, here with %s, so the write began in %s or before it; %s is only another victim", front, with, c.buffer(t.Culprit), victim)
 }

@@ -141,7 +141,7 @@ func BenchmarkStruct(b *testing.B) {
 			b.StopTimer()
 			tab := openAny(b, file)
 			b.StartTimer()
-			if _, ok := tab.Struct("record29"); !ok {
+			if _, ok := tab.Struct("record7"); !ok {
 				b.Fatal("not found")
 			}
 		}
@@ -149,14 +149,14 @@ func BenchmarkStruct(b *testing.B) {
 	b.Run("step=memory", func(b *testing.B) {
 		for b.Loop() {
 			tab := openAny(b, file)
-			n := measured(func() { tab.Struct("record29") })
+			n := measured(func() { tab.Struct("record7") })
 			b.ReportMetric(float64(n)/1e3, "kB-allocated")
 		}
 	})
 	b.Run("step=next", func(b *testing.B) {
 		tab := openAny(b, file)
 		for b.Loop() {
-			tab.Struct("record12")
+			tab.Struct("record3")
 			tab.Struct("none")
 		}
 	})

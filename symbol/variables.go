@@ -110,8 +110,8 @@ func (t *Table) addVariables(symbols []symbol) {
 }
 
 // dataPieces joins what lies in memory of a kind. symbols are in ascending order
-// of address. Of several at one address the kind counts that comes last in memory:
-// the others are labels at the end of what is in front.
+// of address. Of several at one address the kind counts that comes last in
+// memory: the others are labels at the end of what is in front.
 func dataPieces(symbols []symbol) (all []heap.Section) {
 	var open *heap.Section
 	kind := uint8(otherMemory)
@@ -157,7 +157,7 @@ func writable(f *elf.File) (all []heap.Section) {
 	for _, s := range f.Sections {
 		// Each thread has its own .tbss, elsewhere.
 		if s.Flags&want == want && (s.Flags&elf.SHF_TLS == 0 || s.Type != elf.SHT_NOBITS) {
-			add(s.Name, s.Addr, s.Size)
+			add(cmp.Or(s.Name, "writable section"), s.Addr, s.Size)
 		}
 	}
 	if len(f.Sections) == 0 {

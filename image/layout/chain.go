@@ -94,8 +94,9 @@ type chainLayout interface {
 	// link says what the header n, which lies where the node front ends, says
 	// about that. front is nil for the first node of the heap.
 	link(front, n *chainNode) chainLink
-	// infer decides what a node is whose header is lost: it sets s.free. at,
-	// size, exact and front hold; what read has found is there to be used.
+	// infer decides what a node is of which chainLost or chainNoLinks holds: it
+	// sets s.free, and may correct s.bad. at, size, exact and front hold; what
+	// read has found is there to be used.
 	infer(s *chainSeen)
 	// headLen is how many bytes at the start of a node are the allocator's.
 	headLen(free bool) int
@@ -129,10 +130,10 @@ type chainWalk struct {
 	report     func(*heap.Finding)
 
 	survey Survey
+	hidden struct{ nodes, bytes uint64 } // that were not given out
 	stop   bool
 	node   heap.Node
 	judge  chainJudge
-	hit    []heap.Addr // nodes that were reported, ascending
 	budget int64       // places that may still be looked at in searches
 	spent  bool        // a search was given up
 }
@@ -193,20 +194,24 @@ func (w *chainWalk) settle(cur, next *chainSeen) {
 		if next.bad&chainMissing == 0 {
 			said = w.layout.link(&cur.chainNode, &next.chainNode)
 		}
-		switch {
-		case said == chainNames:
-			cur.proven = true
-			return
-		case said == chainSilent && (cur.bad|next.bad)&chainLost == 0:
-			return
-		}
 	}
-	w.weigh(cur, next, said)
+	switch {
+	case said == chainNames:
+		cur.proven = true
+	case said == chainSilent && (cur.bad|next.bad)&chainLost == 0:
+	default:
+		w.weigh(cur, next, said)
+		w.behind(cur, next)
+	}
+	if cur.bad&(chainLost|chainNoLinks) != 0 {
+		w.layout.infer(cur)
+	}
+}
+
+// behind reads what lies behind cur after its size has been weighed.
+func (w *chainWalk) behind(cur, next *chainSeen) {
 	if cur.size != cur.length && cur.bad&chainMissing == 0 {
 		cur.bad |= chainNoSize
-	}
-	if cur.lost() {
-		w.layout.infer(cur)
 	}
 	w.look(next, cur.at+cur.size, cur)
 	if cur.exact && next.bad&chainMissing == 0 {
@@ -238,6 +243,8 @@ func (w *chainWalk) emit(before, cur, next *chainSeen) {
 		st := &w.survey.Stats
 		switch {
 		case cur.hidden:
+			w.hidden.nodes++
+			w.hidden.bytes += uint64(cur.size)
 		case cur.free:
 			st.FreeNodes++
 			st.LargestFree = max(st.LargestFree, uint64(cur.size))
@@ -293,7 +300,8 @@ func (w *chainWalk) gap(s *chainSeen) {
 }
 
 // finish completes the survey of a pool of size bytes, of which used nodes and,
-// besides them, extra bytes are in use.
+// besides them, extra bytes are in use. What the layout has written to Partial
+// stays.
 func (w *chainWalk) finish(size, extra uint64) {
 	s := &w.survey
 	if s.Stopped {
@@ -303,7 +311,7 @@ func (w *chainWalk) finish(size, extra uint64) {
 	s.Stats.Size = size
 	s.Stats.Used += extra
 	s.Stats.Free = size - min(size, s.Stats.Used)
-	var why []string
+	why := []string{s.Partial}
 	switch n := len(s.Gaps); {
 	case n == 0:
 	case n == maxGaps:
@@ -322,4 +330,17 @@ func (w *chainWalk) finish(size, extra uint64) {
 		why = append(why, fmt.Sprintf("%d of %d findings are explained", maxFindings, s.Findings))
 	}
 	s.Partial = joinText(why...)
+}
+
+// chainStack decodes the LRs in b into room, without those at the end that were
+// not there.
+func chainStack(room heap.Stack, b []byte, w int) heap.Stack {
+	n := min(len(room), len(b)/w)
+	for n > 0 && word(b[(n-1)*w:], w) == 0 {
+		n--
+	}
+	for i := range n {
+		room[i] = heap.Addr(word(b[i*w:], w))
+	}
+	return room[:n:n]
 }

@@ -13,14 +13,15 @@ type chainJudge struct {
 	want  []byte // the head under examination as it should be
 	known []bool // which bytes of want are known
 	trail *damage.Trail
+	told  []heap.Addr // the nodes examined, as many as are explained
 }
 
 // examine judges the head of cur, in which something is wrong, and notes in cur
 // what of it is overwritten.
 func (w *chainWalk) examine(before, cur, next *chainSeen) *heap.Finding {
 	j := &w.judge
-	if len(w.hit) < maxFindings {
-		w.hit = append(w.hit, cur.at)
+	if len(j.told) < maxFindings {
+		j.told = append(j.told, cur.at)
 	}
 	have := w.m.bytes(cur.at, w.layout.headLen(cur.free))
 	j.want = append(j.want[:0], have...)

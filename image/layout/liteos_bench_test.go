@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/heapwright/heapwright/heap"
@@ -24,42 +25,48 @@ func large(b *testing.B, l LiteOS, n int) (Bytes, *LiteOSHeap) {
 	return Bytes{h.Addr, pool}, h
 }
 
-// BenchmarkWalk walks over 10 million nodes; ns/node is what counts.
+// BenchmarkWalk walks over 10 million nodes with headers of every kind; ns/node
+// is what counts. check=off is without report.
 func BenchmarkWalk(b *testing.B) {
 	const n = 10_000_000
-	for _, d := range []struct {
-		name string
-		l    LiteOS
-	}{
-		{"leak", LiteOS{LeakCheck: true, LRs: 3}},
-		{"both", LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true}},
-	} {
-		b.Run("layout="+d.name, func(b *testing.B) {
-			m, h := large(b, d.l, n)
-			p, err := OpenLiteOS(m, h.Addr, &d.l)
-			if err != nil {
-				b.Fatal(err)
+	for _, bits := range []int{32, 64} {
+		for _, d := range []struct {
+			name string
+			l    LiteOS
+		}{
+			{"none", LiteOS{}},
+			{"leak", LiteOS{LeakCheck: true, LRs: 3}},
+			{"backup", LiteOS{HeadBackup: true}},
+			{"both", LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true}},
+		} {
+			n := n
+			d.l.Bits64 = bits == 64
+			if most := sizeMask / (d.l.Offsets().Head + 40); n > most {
+				n = most // no pool is longer
 			}
-			for _, check := range []bool{false, true} {
-				name := "walk"
-				var report func(*heap.Finding)
-				if check {
-					name, report = "check", func(f *heap.Finding) { b.Error(f) }
+			b.Run(fmt.Sprintf("bits=%d/layout=%s", bits, d.name), func(b *testing.B) {
+				m, h := large(b, d.l, n)
+				p, err := openLiteOS(m, h.Addr, &d.l)
+				if err != nil {
+					b.Fatal(err)
 				}
-				b.Run(name, func(b *testing.B) {
-					b.ReportAllocs()
-					for b.Loop() {
-						count := 0
-						s := p.Walk(func(*heap.Node) bool { count++; return true }, report)
-						if count != n || s.Findings != 0 {
-							b.Fatal(count, s)
-						}
-					}
-					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/node")
-				})
-			}
-		})
+				b.Run("check=off", func(b *testing.B) { walk(b, p, n, nil) })
+				b.Run("check=on", func(b *testing.B) { walk(b, p, n, func(f *heap.Finding) { b.Error(f) }) })
+			})
+		}
 	}
+}
+
+func walk(b *testing.B, p *LiteOSPool, n int, report func(*heap.Finding)) {
+	b.ReportAllocs()
+	for b.Loop() {
+		count := 0
+		s := p.Walk(func(*heap.Node) bool { count++; return true }, report)
+		if count != n || s.Findings != 0 {
+			b.Fatal(count, s)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/node")
 }
 
 // BenchmarkFind looks for a pool in 1 GiB, most of it zeroes.
@@ -69,7 +76,7 @@ func BenchmarkFind(b *testing.B) {
 	copy(ram.Data[m.Addr:], m.Data)
 	b.SetBytes(1 << 30)
 	for b.Loop() {
-		if len(FindLiteOS(ram)) != 1 {
+		if len(findLiteOSPools(ram)) != 1 {
 			b.Fatal("not found")
 		}
 	}

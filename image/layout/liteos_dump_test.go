@@ -33,7 +33,7 @@ func dump(t testing.TB, name string, addr heap.Addr) Bytes {
 // open opens the one pool of a real dump.
 func open(t testing.TB, name string, addr heap.Addr) *LiteOSPool {
 	t.Helper()
-	pools := FindLiteOS(dump(t, name, addr))
+	pools := findLiteOSPools(dump(t, name, addr))
 	if len(pools) != 1 || pools[0].Addr != addr {
 		t.Fatalf("%s: found %d pools, want one at %s", name, len(pools), addr)
 	}
@@ -148,7 +148,7 @@ func TestOverflowOfAHeader(t *testing.T) {
 			t.Errorf("restored word at %s: %#x, want %#x", at, v, want)
 		}
 	}
-	again, err := OpenLiteOS(m, p.Addr, nil)
+	again, err := openLiteOS(m, p.Addr, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,136 +6,54 @@ import (
 	"github.com/heapwright/heapwright/heap"
 )
 
+// Nearly all nodes of nearly all pools are sound. For them, stride does what
+// look and emit do and nothing else, in two tight loops over a batch of nodes:
+// one checks their headers, the other gives the nodes out. The first doubt ends
+// it.
+
+// batch is how many nodes are checked before they are given out. Their heads
+// should still be in the processor's first cache then.
+const batch = 64
+
+// offsets are where a batch of sound nodes begins, and the sound one behind
+// them, in bytes from the first.
+type offsets [batch + 1]uint32
+
 // stride goes over nodes with which nothing is wrong, starting behind cur, and
-// gives them out. It does what look and emit do and nothing else, on local
-// variables; the first doubt ends it. It leaves in cur the last node that is
-// sound, not given out yet, and in before the one in front of that, and reports
-// whether it has moved.
+// gives them out. It leaves in cur the last node that is sound, not given out
+// yet, and in before the one in front of that, and reports whether it has moved.
 func (w *walker) stride(before, cur *seen) bool {
-	if cur.at == w.end || cur.own|cur.copy != 0 || cur.gapBad || !w.here(cur) {
+	if cur.at == w.end || cur.own|cur.copy != 0 || cur.h.aligned() || !w.here(cur) {
 		return false
 	}
-	o := &w.o
-	var (
-		win, base = w.m.win, w.m.at
-		wide      = o.Word == 8
-		own, head = heap.Addr(o.Own), heap.Addr(o.Head)
-		low       = uint64(w.lists)
-		span      = uint64(w.end) - low
-		mask      = uint64(o.Word - 1)
-		sizeAt    = o.Size
-		ctl, end  = o.Ctl, w.end
-		orig      = o.Orig
-		lrs       = own + heap.Addr(o.LR) // in the node
-		lrBytes   = o.LRs * o.Word
-		visit     = w.visit
-
-		front     heap.Addr // of cur
-		at, prev  = cur.at, cur.prev
-		word      = cur.h.size
-		first     = cur.h.first
-		second    = cur.h.second
-		n         = &w.node
-		st        = &w.survey.Stats
-		length    heap.Addr
-		moved     bool
-		nextFirst uint64
-		nextWord  uint32
-	)
+	scan := w.scan32
+	if w.o.Word == 8 {
+		scan = w.scan64
+	}
+	win := w.m.win[cur.at-w.m.at:]
+	var offs offsets
+	var front heap.Addr // of prev
+	at, prev := cur.at, cur.prev
 	for !w.stop {
-		length = heap.Addr(word & sizeMask)
-		next := at + length
-		off := uint64(next - base)
-		if next >= end || off+uint64(head) > uint64(len(win)) {
+		n := scan(win, at, &offs)
+		if n == 0 {
 			break
 		}
-		b := win[off+uint64(own):][:ctl]
-		c := win[uint64(at-base):][:ctl] // the backup of it
-		var nextSecond, nextPrev, sum uint64
-		nextWord = binary.LittleEndian.Uint32(b[sizeAt:])
-		if wide {
-			nextFirst = binary.LittleEndian.Uint64(b)
-			nextSecond = binary.LittleEndian.Uint64(b[8:])
-			nextPrev = binary.LittleEndian.Uint64(b[16:])
-			if own != 0 {
-				gap := uint64(binary.LittleEndian.Uint32(b[24:]))
-				sum = binary.LittleEndian.Uint64(b[32:])
-				if sum != nextFirst^nextSecond^nextPrev^gap^uint64(nextWord)^sumKey ||
-					binary.LittleEndian.Uint64(c) != nextFirst || binary.LittleEndian.Uint64(c[8:]) != nextSecond ||
-					binary.LittleEndian.Uint64(c[16:]) != nextPrev || uint64(binary.LittleEndian.Uint32(c[24:])) != gap ||
-					binary.LittleEndian.Uint64(c[32:]) != sum || binary.LittleEndian.Uint32(c[sizeAt:]) != nextWord {
-					break
-				}
-			}
-		} else {
-			x := binary.LittleEndian.Uint64(b)
-			nextFirst, nextSecond = x&0xffffffff, x>>32
-			nextPrev = uint64(binary.LittleEndian.Uint32(b[8:]))
-			if own != 0 {
-				y := binary.LittleEndian.Uint64(b[8:])
-				s := binary.LittleEndian.Uint32(b[16:])
-				if s != uint32(x)^uint32(x>>32)^uint32(y)^uint32(y>>32)^nextWord^sumKey ||
-					binary.LittleEndian.Uint64(c) != x || binary.LittleEndian.Uint64(c[8:]) != y ||
-					binary.LittleEndian.Uint32(c[16:]) != s || binary.LittleEndian.Uint32(c[sizeAt:]) != nextWord {
-					break
-				}
-			}
+		w.give(win, at, offs[:n+1])
+		if front = prev; n > 1 {
+			front = at + heap.Addr(offs[n-2])
 		}
-		l := heap.Addr(nextWord & sizeMask)
-		if nextPrev != uint64(at) || l < head || uint64(l)&mask != 0 || l > end-next {
-			break
-		}
-		ok := false // an aligned allocation is for look
-		switch nextWord >> 30 {
-		case 2:
-			ok = uint32(nextFirst) == ^uint32(next+own)
-		case 0:
-			ok = nextFirst-low < span && nextSecond-low < span && (nextFirst|nextSecond)&mask == 0
-		}
-		if !ok {
-			break
-		}
-		// cur is sound as its own header says, and so is what lies behind it.
-		n.Addr, n.Payload, n.Total, n.Size, n.Birth = at, at+head, uint64(length), 0, 0
-		if word>>31 != 0 {
-			n.State = heap.Used
-			if wide {
-				n.Owner = heap.Owner(first >> 32 & 0xffff)
-			} else {
-				n.Owner = heap.Owner(second & 0xffff)
-			}
-			st.UsedNodes++
-			st.Used += uint64(length)
-			if word&alignBit != 0 {
-				n.Payload += w.gapOf(cur)
-			}
-			if orig >= 0 {
-				if v := binary.LittleEndian.Uint32(win[uint64(at-base)+uint64(own)+uint64(orig):]); heap.Addr(v) <= length-head {
-					n.Size = uint64(v)
-				}
-			}
-		} else {
-			n.State, n.Owner = heap.Free, 0
-			st.FreeNodes++
-			st.LargestFree = max(st.LargestFree, uint64(length))
-		}
-		n.Stack = nil
-		if lrBytes > 0 {
-			n.Stack = w.stackAt(win[uint64(at-base)+uint64(lrs):][:lrBytes])
-		}
-		if visit != nil && !visit(n) {
-			w.stop = true
-		}
-		front, prev, at = prev, at, next
-		word, first, second = nextWord, nextFirst, nextSecond
-		moved = true
+		prev = at + heap.Addr(offs[n-1])
+		at += heap.Addr(offs[n])
+		win = win[offs[n]:]
 	}
-	if moved {
-		w.look(before, prev, front)
-		w.look(cur, at, prev)
-		w.judge.trail = nil
+	if at == cur.at {
+		return false
 	}
-	return moved
+	w.look(before, prev, front)
+	w.look(cur, at, prev)
+	w.judge.trail = nil
+	return true
 }
 
 // here moves the window to the span that s lies in, if that holds its head.
@@ -143,24 +61,195 @@ func (w *walker) here(s *seen) bool {
 	return w.m.bytes(s.at, w.o.Head) != nil && s.at >= w.m.at && uint64(s.at-w.m.at) < uint64(len(w.m.win))
 }
 
-// stackAt decodes LRs, without those that were not there.
+// scan32 checks nodes with words of 4 bytes from the sound one at `at` on, with
+// which win begins, and returns how many there are each of which has a sound one
+// behind it: the header of that, and the backup of it. The bytes of a header that
+// all layouts have, or all with backups, are read as arrays: their bounds are
+// checked once.
+func (w *walker) scan32(win []byte, at heap.Addr, offs *offsets) (n int) {
+	var (
+		own, head = w.o.Own, w.o.Head
+		ctl, size = w.o.Ctl, w.o.Size
+		end       = int(w.end - at)
+		low       = uint32(w.lists)
+		span      = uint32(w.end) - low
+		off       = 0
+		word      = binary.LittleEndian.Uint32(win[own+size:])
+	)
+	offs[0] = 0
+	for n < batch {
+		next := off + int(word&sizeMask)
+		if next >= end || next+head > len(win) {
+			break
+		}
+		b := win[next+own : next+own+ctl]
+		word = binary.LittleEndian.Uint32(b[size:])
+		f := (*[16]byte)(b)
+		x := binary.LittleEndian.Uint64(f[:]) // links, or magic and task
+		first, second := uint32(x), uint32(x>>32)
+		y := binary.LittleEndian.Uint64(f[8:]) // previous node, gap size
+		if own != 0 {
+			c := win[off : off+ctl]
+			f, g := (*[20]byte)(b), (*[20]byte)(c)
+			s := binary.LittleEndian.Uint32(f[16:])
+			same := binary.LittleEndian.Uint64(g[:]) ^ x | binary.LittleEndian.Uint64(g[8:]) ^ y |
+				uint64(binary.LittleEndian.Uint32(g[16:])^s|binary.LittleEndian.Uint32(c[size:])^word)
+			if same != 0 || s != first^second^uint32(y)^uint32(y>>32)^word^sumKey {
+				break
+			}
+		}
+		length := int(word & sizeMask)
+		if uint32(y) != uint32(at)+uint32(off) || length < head || length&3 != 0 || length > end-next {
+			break
+		}
+		if word&usedBit != 0 {
+			if word&alignBit != 0 || first != ^(uint32(at)+uint32(next+own)) {
+				break // an aligned allocation is for look
+			}
+		} else if word&alignBit != 0 || first-low >= span || second-low >= span || (first|second)&3 != 0 {
+			break
+		}
+		n++
+		off = next
+		offs[n] = uint32(off)
+	}
+	return n
+}
+
+// scan64 is scan32 for words of 8 bytes.
+func (w *walker) scan64(win []byte, at heap.Addr, offs *offsets) (n int) {
+	var (
+		own, head = w.o.Own, w.o.Head
+		ctl, size = w.o.Ctl, w.o.Size
+		end       = int(w.end - at)
+		low       = uint64(w.lists)
+		span      = uint64(w.end) - low
+		off       = 0
+		word      = binary.LittleEndian.Uint32(win[own+size:])
+	)
+	offs[0] = 0
+	for n < batch {
+		next := off + int(word&sizeMask)
+		if next >= end || next+head > len(win) {
+			break
+		}
+		b := win[next+own : next+own+ctl]
+		word = binary.LittleEndian.Uint32(b[size:])
+		f := (*[24]byte)(b)
+		first := binary.LittleEndian.Uint64(f[:])
+		second := binary.LittleEndian.Uint64(f[8:])
+		prev := binary.LittleEndian.Uint64(f[16:])
+		if own != 0 {
+			c := win[off : off+ctl]
+			f, g := (*[40]byte)(b), (*[40]byte)(c)
+			gap := binary.LittleEndian.Uint32(f[24:])
+			s := binary.LittleEndian.Uint64(f[32:])
+			same := binary.LittleEndian.Uint64(g[:]) ^ first | binary.LittleEndian.Uint64(g[8:]) ^ second |
+				binary.LittleEndian.Uint64(g[16:]) ^ prev | binary.LittleEndian.Uint64(g[32:]) ^ s |
+				uint64(binary.LittleEndian.Uint32(g[24:])^gap|binary.LittleEndian.Uint32(c[size:])^word)
+			if same != 0 || s != first^second^prev^uint64(gap)^uint64(word)^sumKey {
+				break
+			}
+		}
+		length := int(word & sizeMask)
+		if prev != uint64(at)+uint64(off) || length < head || length&7 != 0 || length > end-next {
+			break
+		}
+		if word&usedBit != 0 {
+			if word&alignBit != 0 || uint32(first) != ^(uint32(at)+uint32(next+own)) {
+				break // an aligned allocation is for look
+			}
+		} else if word&alignBit != 0 || first-low >= span || second-low >= span || (first|second)&7 != 0 {
+			break
+		}
+		n++
+		off = next
+		offs[n] = uint32(off)
+	}
+	return n
+}
+
+// give gives out the sound nodes at the offsets in win, which begins at `at`. The
+// last offset is where they end.
+func (w *walker) give(win []byte, at heap.Addr, offs []uint32) {
+	var (
+		own, ctl = w.o.Own, w.o.Ctl
+		size     = w.o.Size
+		task     = w.o.Task
+		orig     = w.o.Orig
+		lrs      = w.o.LR
+		head     = heap.Addr(w.o.Head)
+		n        = &w.node
+		visit    = w.visit
+		used     uint64
+	)
+	off := offs[0]
+	nodes := len(offs) - 1
+	for i, end := range offs[1:] {
+		from := int(off) + own
+		b := win[from : from+ctl : from+ctl]
+		length := end - off
+		n.Addr = at + heap.Addr(off)
+		n.Payload = n.Addr + head
+		n.Total = uint64(length)
+		n.Size = 0
+		off = end
+		if binary.LittleEndian.Uint32(b[size:])&usedBit != 0 {
+			n.State = heap.Used
+			n.Owner = heap.Owner(binary.LittleEndian.Uint16(b[task:]))
+			used += uint64(length)
+			if orig >= 0 {
+				if v := binary.LittleEndian.Uint32(b[orig:]); v <= length-uint32(head) {
+					n.Size = uint64(v)
+				}
+			}
+		} else {
+			n.State, n.Owner = heap.Free, 0
+			w.freed(n, b)
+		}
+		if visit == nil {
+			continue
+		}
+		if lrs >= 0 {
+			n.Stack = w.stackAt(b[lrs:])
+		}
+		if !visit(n) {
+			w.stop, nodes = true, i+1
+			break
+		}
+	}
+	st := &w.survey.Stats
+	st.Used += used
+	st.UsedNodes += uint64(nodes)
+}
+
+// freed counts a free node among those that give counts as used; b is its
+// control header.
+func (w *walker) freed(n *heap.Node, b []byte) {
+	st := &w.survey.Stats
+	st.UsedNodes--
+	st.FreeNodes++
+	st.LargestFree = max(st.LargestFree, n.Total)
+	w.links.add(n.Addr+heap.Addr(w.o.Own), word(b, w.o.Word), word(b[w.o.Word:], w.o.Word), n.Total)
+}
+
+// stackAt decodes LRs, without those that were not there. b is a control header
+// from them on.
 func (w *walker) stackAt(b []byte) heap.Stack {
 	stack := w.stack
-	n := len(stack)
+	n := w.o.LRs
 	if w.o.Word == 8 {
-		for n > 0 && binary.LittleEndian.Uint64(b[n*8-8:]) == 0 {
-			n--
-		}
-		for i := range stack[:n] {
+		for i := range n {
 			stack[i] = heap.Addr(binary.LittleEndian.Uint64(b[i*8:]))
 		}
-		return stack[:n:n]
+	} else {
+		for i := 0; i < n; i += 2 { // two at a time; behind the last one lies the size
+			v := binary.LittleEndian.Uint64(b[i*4:])
+			stack[i], stack[i+1] = heap.Addr(uint32(v)), heap.Addr(v>>32)
+		}
 	}
-	for n > 0 && binary.LittleEndian.Uint32(b[n*4-4:]) == 0 {
+	for n > 0 && stack[n-1] == 0 {
 		n--
-	}
-	for i := range stack[:n] {
-		stack[i] = heap.Addr(binary.LittleEndian.Uint32(b[i*4:]))
 	}
 	return stack[:n:n]
 }

@@ -15,11 +15,11 @@ const (
 	maxTries = 1 << 10
 )
 
-// FindLiteOS finds the pools in memory, in ascending order of address: those
+// findLiteOSPools finds the pools in memory, in ascending order of address: those
 // whose head points to itself and whose end node lies where the size in the
 // head says, those chained to them, and those that have lists of free nodes in
 // place of an end node.
-func FindLiteOS(mem heap.RAM) []*LiteOSPool {
+func findLiteOSPools(mem heap.RAM) []*LiteOSPool {
 	m := newRAM(mem)
 	var pools []*LiteOSPool
 	add := func(addr heap.Addr) bool {
@@ -28,7 +28,7 @@ func FindLiteOS(mem heap.RAM) []*LiteOSPool {
 				return true // within a pool
 			}
 		}
-		p, err := OpenLiteOS(mem, addr, nil)
+		p, err := openLiteOS(mem, addr, nil)
 		if err != nil {
 			return false
 		}
@@ -80,12 +80,12 @@ func FindLiteOS(mem heap.RAM) []*LiteOSPool {
 // findLiteOS finds what the hints allow.
 func findLiteOS(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
 	if h.At != 0 {
-		if p, err := OpenLiteOS(mem, h.At, nil); err == nil {
+		if p, err := openLiteOS(mem, h.At, nil); err == nil {
 			pools = append(pools, p)
 		}
 		return pools, nil
 	}
-	for _, p := range FindLiteOS(mem) {
+	for _, p := range findLiteOSPools(mem) {
 		pools = append(pools, p)
 	}
 	return pools, nil
@@ -177,10 +177,10 @@ func plausibleSize(p heap.Addr, size uint64, o *Offsets) bool {
 		(o.Word == 8 || uint64(p)+size <= 1<<32)
 }
 
-// OpenLiteOS opens the pool whose head lies at addr. layout says how it is laid
+// openLiteOS opens the pool whose head lies at addr. layout says how it is laid
 // out; nil: that is found out from what lies there. It fails if no pool can be
 // recognized there.
-func OpenLiteOS(mem heap.RAM, addr heap.Addr, layout *LiteOS) (*LiteOSPool, error) {
+func openLiteOS(mem heap.RAM, addr heap.Addr, layout *LiteOS) (*LiteOSPool, error) {
 	m := newRAM(mem)
 	if m.span(addr) == nil {
 		return nil, fmt.Errorf("layout: %s is not in the image", addr)

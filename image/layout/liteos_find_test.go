@@ -37,12 +37,12 @@ func TestSeveralPools(t *testing.T) {
 		t.Fatal(err)
 	}
 	ram := pieces{{Addr: a.Addr, Bytes: first}, {Addr: b.Addr, Bytes: second}}
-	pools := FindLiteOS(ram)
+	pools := findLiteOSPools(ram)
 	if len(pools) != 2 || pools[0].Addr != a.Addr || pools[0].Next != b.Addr || pools[1].Addr != b.Addr {
 		t.Fatalf("%+v", pools)
 	}
 	second[0] ^= 0xff
-	p, err := OpenLiteOS(ram, b.Addr, nil)
+	p, err := openLiteOS(ram, b.Addr, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestCutShort(t *testing.T) {
 	m := dump(t, "both-clean", 0x578c0)
 	whole, _, _ := walked(open(t, "both-clean", 0x578c0))
 	m.Data = m.Data[:0x40000]
-	pools := FindLiteOS(m)
+	pools := findLiteOSPools(m)
 	if len(pools) != 1 || len(pools[0].about.Doubts) == 0 {
 		t.Fatalf("found %+v", pools)
 	}

@@ -37,8 +37,8 @@ func FuzzLiteOS(f *testing.F) {
 		m := Bytes{Addr: 0x8000, Data: b}
 		all := append(nodeLayouts(LiteOS{}), nodeLayouts(LiteOS{Bits64: true})...)
 		l := all[int(which)%len(all)]
-		pools := FindLiteOS(m)
-		if p, err := OpenLiteOS(m, m.Addr, &l); err == nil {
+		pools := findLiteOSPools(m)
+		if p, err := openLiteOS(m, m.Addr, &l); err == nil {
 			pools = append(pools, p)
 		}
 		for _, p := range pools {

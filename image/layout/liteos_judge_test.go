@@ -66,7 +66,7 @@ func TestCulprits(t *testing.T) {
 				t.Fatal(err)
 			}
 			copy(pool[starts[d.node]-h.Addr+heap.Addr(d.off):], d.data)
-			p, err := OpenLiteOS(Bytes{h.Addr, pool}, h.Addr, nil)
+			p, err := openLiteOS(Bytes{h.Addr, pool}, h.Addr, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

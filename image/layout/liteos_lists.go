@@ -14,7 +14,13 @@ import (
 func (w *walker) checkHead() {
 	w.checkSelf()
 	damaged := w.survey.Findings > 0
-	free, why := w.countLists()
+	var free uint64
+	var why string
+	if damaged || len(w.survey.Gaps) > 0 || w.survey.Stats.FreeNodes <= maxFollowed || !w.linked() {
+		free, why = w.countLists()
+	} else {
+		free = w.survey.Stats.FreeNodes
+	}
 	if why == "" && free != w.survey.Stats.FreeNodes && !damaged && len(w.survey.Gaps) == 0 {
 		why = fmt.Sprintf("the free lists hold %d nodes, the pool has %d free ones", free, w.survey.Stats.FreeNodes)
 	}
@@ -64,6 +70,48 @@ func (w *walker) checkSelf() {
 	}
 	say(0, w.o.Word, "pool", uint64(w.p.Addr))
 	say(w.o.PoolSize, 4, "pool size", w.p.Size)
+}
+
+// maxFollowed is up to how many free nodes the lists are followed from node to
+// node, which costs a cache miss each, when the sum of their links is right.
+const maxFollowed = 1 << 16
+
+// A linkSum is 0 when each link to the next free node is answered by that one's
+// link back, and leads to a node of the same list. It needs no look at other
+// nodes: each node adds its own link forth and takes away the one that should
+// lead to it.
+type linkSum uint64
+
+// add takes in the free node, or head of a list, whose header lies at own. Nodes
+// of that size are in its list.
+func (s *linkSum) add(own heap.Addr, prev, next, size uint64) {
+	list := uint64(listOf(size))
+	*s += linkSum(mix(uint64(own), next, list) - mix(prev, uint64(own), list))
+}
+
+// mix makes of a link a number that sums of other links do not give by chance.
+func mix(from, to, list uint64) uint64 {
+	h := (from ^ list<<56) * 0x9e3779b97f4a7c15
+	h = (h ^ h>>32 ^ to) * 0xff51afd7ed558ccd
+	h = (h ^ h>>29) * 0xc4ceb9fe1a85ec53
+	return h ^ h>>32
+}
+
+// linked reports whether the links of all free nodes that were given out, and of
+// the heads of the lists, answer each other.
+func (w *walker) linked() bool {
+	sum := w.links
+	ws := heap.Addr(w.o.Word)
+	for i := range freeLists {
+		head := w.lists + 2*ws*heap.Addr(i)
+		prev, ok1 := w.far.word(head, w.o.Word)
+		next, ok2 := w.far.word(head+ws, w.o.Word)
+		if !ok1 || !ok2 {
+			return false
+		}
+		sum.add(head, prev, next, 16<<i)
+	}
+	return sum == 0
 }
 
 // countLists follows the free lists and counts their nodes. why says what is

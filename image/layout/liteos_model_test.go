@@ -113,11 +113,11 @@ func TestModelClean(t *testing.T) {
 		margin := rapid.IntRange(0, 100).Draw(t, "margin") * 8
 		ram := Bytes{Addr: h.Addr - heap.Addr(min(margin, int(h.Addr)-8)), Data: nil}
 		ram.Data = append(append(make([]byte, h.Addr-ram.Addr), pool...), make([]byte, margin)...)
-		given, err := OpenLiteOS(ram, h.Addr, &l)
+		given, err := openLiteOS(ram, h.Addr, &l)
 		if err != nil {
 			t.Fatal(err)
 		}
-		found := FindLiteOS(ram)
+		found := findLiteOSPools(ram)
 		if len(found) != 1 || found[0].Addr != h.Addr || found[0].Size != uint64(len(pool)) {
 			t.Fatalf("found %d pools, want one of %d bytes at %s", len(found), len(pool), h.Addr)
 		}
@@ -288,7 +288,7 @@ func TestModelDamaged(t *testing.T) {
 				hit[own[i]-1] = true
 			}
 		}
-		p, err := OpenLiteOS(Bytes{Addr: h.Addr, Data: bad}, h.Addr, &l)
+		p, err := openLiteOS(Bytes{Addr: h.Addr, Data: bad}, h.Addr, &l)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -309,7 +309,7 @@ func TestModelDamaged(t *testing.T) {
 		for _, f := range findings {
 			recovered = recovered && f.Recovered
 		}
-		if again, err := OpenLiteOS(patched(p, s.Patches), h.Addr, &l); recovered && (err != nil || findingsOf(again) > 0) {
+		if again, err := openLiteOS(patched(p, s.Patches), h.Addr, &l); recovered && (err != nil || findingsOf(again) > 0) {
 			_, left, _ := walked(again)
 			t.Fatalf("not all is well after the repair: %v\n%v\n%s", left, s.Patches, context())
 		}

@@ -74,6 +74,7 @@ type walker struct {
 	hit   []heap.Addr // damaged headers, as many as are explained
 	judge judge
 	free  []freeLink // what the free lists name, sorted; nil: not read yet
+	links linkSum    // of the free nodes given out
 }
 
 func (p *LiteOSPool) walker() *walker {
@@ -83,7 +84,7 @@ func (p *LiteOSPool) walker() *walker {
 		lists: p.Addr + heap.Addr(o.Lists),
 		start: p.Addr + heap.Addr(o.FirstNode),
 		end:   p.Addr + heap.Addr(p.Size) - heap.Addr(o.Head),
-		stack: make(heap.Stack, o.LRs),
+		stack: make(heap.Stack, o.LRs+1), // stackAt decodes two at a time
 	}
 }
 
@@ -241,6 +242,7 @@ func (w *walker) emit(before, cur, next *seen) {
 		case heap.Free:
 			st.FreeNodes++
 			st.LargestFree = max(st.LargestFree, total)
+			w.links.add(cur.at+heap.Addr(w.o.Own), cur.h.first, cur.h.second, total)
 		default:
 			st.UsedNodes++
 			st.Used += total
@@ -293,7 +295,7 @@ func (w *walker) fill(n *heap.Node, s *seen, lrs bool) {
 
 // lrs returns the call stack in a header.
 func (w *walker) lrs(at heap.Addr) heap.Stack {
-	b := w.m.bytes(at+heap.Addr(w.o.Own+w.o.LR), w.o.Word*w.o.LRs)
+	b := w.m.bytes(at+heap.Addr(w.o.Own+w.o.LR), w.o.Ctl-w.o.LR)
 	if b == nil {
 		return nil
 	}

@@ -87,6 +87,8 @@ type system struct {
 // systems are all that are known, in the order in which they are looked for.
 var systems = []system{
 	{"liteos", findLiteOS},
+	{"liteos-m", findLiteOSM},
+	{"liteos-a", findLiteOSA},
 }
 
 // Systems returns the names of the allocators that Find knows.
