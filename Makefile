@@ -64,3 +64,9 @@ bench: ## against malloc through cgo and the Go heap, medians and ratios
 
 golden: ## rewrite golden files from what the code prints now
 	$(GO) test ./cmd/heapwright ./console ./damage ./report ./shell -update
+
+menuconfig: ## choose features in a menu
+	@$(GO) run ./cmd/heapwright menuconfig
+
+defconfig savedefconfig olddefconfig:
+	@$(GO) run ./cmd/heapwright config $(subst savedef,minimal,$(subst olddef,update,$(patsubst defconfig,default,$@)))

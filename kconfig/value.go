@@ -61,6 +61,22 @@ func (s *Symbol) Limits() (low, high string, ok bool) {
 // Dependencies returns the symbol's dependencies as one condition.
 func (s *Symbol) Dependencies() string { return text(s.direct) }
 
+// Help returns the first help text that there is.
+func (s *Symbol) Help() string {
+	for _, n := range s.Nodes {
+		if n.Help != "" {
+			return n.Help
+		}
+	}
+	return ""
+}
+
+// Forced reports whether another symbol selects this one, so that it is y.
+func (s *Symbol) Forced() bool { return s.choice == nil && s.selected.holds() }
+
+// Forcing says which symbols select this one.
+func (s *Symbol) Forcing() string { return s.selectors() }
+
 // Choice returns the choice that the symbol is a member of; nil: none.
 func (s *Symbol) Choice() *Choice { return s.choice }
 

@@ -38,6 +38,8 @@ func verbs() []*cobra.Command {
 		newDiff(),
 		newDamage(),
 		newMap(),
+		newMenuconfig(),
+		newConfig(),
 		newDemo(),
 		newVersion(),
 	}
