@@ -328,4 +328,3 @@ Exit codes: 0 written, 2 wrong usage or a file that cannot be read or written.`,
 	c.flags(cmd)
 	return cmd
 }
-
