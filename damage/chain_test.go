@@ -79,7 +79,8 @@ func (r *row) check(lost ...int) map[int]*heap.Finding {
 func checkOne(t interface {
 	Helper()
 	Errorf(string, ...any)
-}, found map[int]*heap.Finding, first, n int, culprit *heap.Node) {
+}, found map[int]*heap.Finding, first, n int, culprit *heap.Node,
+) {
 	t.Helper()
 	if len(found) != n {
 		t.Errorf("%d findings instead of %d", len(found), n)

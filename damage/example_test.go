@@ -7,7 +7,56 @@ import (
 
 	"github.com/heapwright/heapwright/console"
 	"github.com/heapwright/heapwright/damage"
+	"github.com/heapwright/heapwright/heap"
 )
+
+// A dump shows the head of a node; the reader of the dump knows what should be
+// there, and where pointers point.
+func ExampleOverwrite() {
+	front := &heap.Node{Addr: 0x20000000, Payload: 0x20000010, Size: 48, Total: 64}
+	o := damage.Overwrite{
+		At:       0x20000040,
+		Have:     []byte{0x18, 0x00, 0x00, 0x20, 0x20, 0x00, 0x00, 0x20, 0x40, 0x00, 0x00, 0x80},
+		Want:     []byte{0xbf, 0xff, 0xff, 0xdf, 0x00, 0x00, 0x01, 0x20, 0x40, 0x00, 0x00, 0x80},
+		Known:    []bool{true, true, true, true, true, true, true, true, true, true, true, true},
+		Previous: front,
+		Subject:  &heap.Node{Addr: 0x20000040, Payload: 0x2000004c, Total: 64},
+		Where: func(a heap.Addr) string {
+			if a >= front.Payload && a < front.Payload+48 {
+				return "the payload of node " + front.Addr.String()
+			}
+			return ""
+		},
+	}
+	var f heap.Finding
+	o.Explain(&f)
+	fmt.Println(f.Cause)
+	fmt.Println(f.Culprit.Addr, f.CulpritReason)
+	// Output:
+	// an overflow: the buffer of 48 bytes at 0x20000010 was written past its end with 2 pointers into the payload of node 0x20000000, by at least 7 bytes
+	// 0x20000000 overflow: the damage begins where its payload ends
+}
+
+func ExampleTraces() {
+	f := &heap.Finding{
+		Kind:    heap.HeaderDamaged,
+		Culprit: &heap.Node{Stack: heap.Stack{0x8128, 0x8200}},
+		Stack:   heap.Stack{0x9000},
+	}
+	for _, t := range damage.Traces(f) {
+		fmt.Println(t.Name, t.Stack)
+	}
+	// Output:
+	// culprit allocated in [0x8128 0x8200]
+	// noticed in [0x9000]
+}
+
+func ExampleBlamed() {
+	frames := []heap.Frame{{Function: "OsMemFree"}, {Function: "LOS_MemFree"}, {Function: "uart_close"}, {Function: "main"}}
+	fmt.Println(frames[damage.Blamed(frames)].Function)
+	// Output:
+	// uart_close
+}
 
 func ExampleExplainer() {
 	const text = `

@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"debug/elf"
 	"encoding/binary"
 	"fmt"
 
@@ -25,4 +26,18 @@ func ExampleOpen() {
 	// raw, gzip true true
 	// 0x578c0 16418624
 	// 16418624 true
+}
+
+// What a core tells of a thread's registers is the root of what it can reach.
+func ExampleRegisterName() {
+	t := image.Thread{ID: 1, Regs: []uint64{4: 0x20001b04, 13: 0x20007f00, 15: 0x8001a10}}
+	for i, v := range t.Regs {
+		if v != 0 {
+			fmt.Printf("%s of thread %d: %#x\n", image.RegisterName(elf.EM_ARM, i), t.ID, v)
+		}
+	}
+	// Output:
+	// r4 of thread 1: 0x20001b04
+	// sp of thread 1: 0x20007f00
+	// pc of thread 1: 0x8001a10
 }

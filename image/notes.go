@@ -27,6 +27,7 @@ const (
 type registers struct {
 	count  int // of words
 	sp, pc int // indexes
+	names  []string
 }
 
 // registerSets has the machines whose NT_PRSTATUS is understood: those of
@@ -35,12 +36,12 @@ var registerSets = map[struct {
 	machine elf.Machine
 	wide    bool
 }]registers{
-	{elf.EM_ARM, false}:    {count: 18, sp: 13, pc: 15}, // r0-r15, cpsr, orig_r0
-	{elf.EM_AARCH64, true}: {count: 34, sp: 31, pc: 32}, // x0-x30, sp, pc, pstate
-	{elf.EM_RISCV, false}:  {count: 32, sp: 2, pc: 0},   // pc, x1-x31
-	{elf.EM_RISCV, true}:   {count: 32, sp: 2, pc: 0},   // the same
-	{elf.EM_386, false}:    {count: 17, sp: 15, pc: 12}, // bx cx dx si di bp ax ds es fs gs orig_ax ip cs flags sp ss
-	{elf.EM_X86_64, true}:  {count: 27, sp: 19, pc: 16}, // r15-r12 bp bx r11-r8 ax cx dx si di orig_ax ip cs flags sp ss ...
+	{elf.EM_ARM, false}:    {count: 18, sp: 13, pc: 15, names: armNames},
+	{elf.EM_AARCH64, true}: {count: 34, sp: 31, pc: 32, names: aarch64Names},
+	{elf.EM_RISCV, false}:  {count: 32, sp: 2, pc: 0, names: riscvNames},
+	{elf.EM_RISCV, true}:   {count: 32, sp: 2, pc: 0, names: riscvNames},
+	{elf.EM_386, false}:    {count: 17, sp: 15, pc: 12, names: i386Names},
+	{elf.EM_X86_64, true}:  {count: 27, sp: 19, pc: 16, names: amd64Names},
 }
 
 // noteReader reads the notes of a core into part.

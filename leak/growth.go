@@ -62,8 +62,9 @@ type Site struct {
 	// would look like this one; 1 where the test does not apply.
 	P float64
 	// LeakedNodes is how many nodes born while the listings were taken are
-	// past the age at which this site's nodes die; LeakedBytes their bytes,
-	// and 0 unless Sized. Both are 0 unless Verdict is Confirmed or Suspect.
+	// past the age at which this site's nodes die, or if that is more, how many
+	// of them are lost; LeakedBytes their bytes, and 0 unless Sized. Both are 0
+	// unless Verdict is Confirmed or Suspect.
 	LeakedNodes int
 	LeakedBytes uint64
 	// NodesPerHour and BytesPerHour are the rates at which the leak grows, since
@@ -78,6 +79,13 @@ type Site struct {
 	// Suppressed is the line of the suppressions file that covers the site;
 	// empty if none does.
 	Suppressed string
+	// Lost is what nothing leads to of the site's nodes in the last dump; nil:
+	// nothing is lost, or it is not known.
+	Lost *LostSite
+	// Held says how one of the site's nodes is reached from the program's
+	// variables, a step each, where the site seems to leak and nothing of it is
+	// lost: what holds it is what grows. Empty: not known.
+	Held []string
 
 	// From and To are the numbers of the listings between which Growth was
 	// computed, from 1: the window of the pool, or the run that Verdict is
@@ -238,6 +246,9 @@ type Growth struct {
 	// change how listings are numbered here.
 	Skipped int
 	Pools   []Window // in the order of their first snapshot
+	// Unreferenced is what a search for pointers in the last dump tells; nil:
+	// there was none.
+	Unreferenced *Unreferenced
 	// Notes say what limits the answer besides partial and too few listings: a
 	// sentence without a full stop each.
 	Notes []string

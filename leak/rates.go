@@ -161,7 +161,7 @@ func lasting(hours float64) time.Duration {
 func (g *Growth) sort() {
 	sized, timed := true, true
 	for i := range g.Sites {
-		if site := &g.Sites[i]; site.LeakedNodes > 0 {
+		if site := &g.Sites[i]; site.LeakedNodes > 0 && site.rate > 0 {
 			sized = sized && site.Sized
 			timed = timed && site.NodesPerHour > 0
 		}
@@ -176,10 +176,11 @@ func (g *Growth) sort() {
 		}
 		return v
 	}
-	slices.SortFunc(g.Sites, func(a, b Site) int {
+	slices.SortStableFunc(g.Sites, func(a, b Site) int {
 		return cmp.Or(
 			cmp.Compare(slices.Index(Verdicts, a.Verdict), slices.Index(Verdicts, b.Verdict)),
 			-cmp.Compare(speed(&a), speed(&b)),
+			-cmp.Compare(a.lostBytes(), b.lostBytes()),
 			-cmp.Compare(a.Growth, b.Growth),
 			-cmp.Compare(a.last, b.last),
 			cmp.Compare(a.key, b.key),

@@ -258,6 +258,8 @@ func (r *rule) excess(s *Site) string {
 	switch {
 	case r.expired:
 		return "has expired"
+	case r.cache && s.Lost != nil && s.Lost.Direct.Nodes > 0:
+		return "no cache holds what no pointer leads to"
 	case r.cache:
 		if n := s.most(); uint64(n) > r.maxNodes {
 			return "it holds " + plain.Plural(n, "node")

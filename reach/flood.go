@@ -90,6 +90,7 @@ func (f *flood) measure() {
 		}
 	}
 	f.total = f.Used.Bytes
+	f.queue = make([]uint32, 0, f.Used.Nodes)
 }
 
 // scanRoots scans the roots without the pools.

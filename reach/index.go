@@ -12,8 +12,8 @@ import (
 
 const (
 	// maxEntries bounds the entries, so that their numbers and those of roots
-	// fit into 32 bits together.
-	maxEntries = 1 << 31
+	// fit into 32 bits together, and into an int of 32 bits.
+	maxEntries = 1<<31 - 1
 	// bucketShift is the smallest length of a bucket, as a power of two.
 	bucketShift = 6
 	// maxHops bounds the entries that are looked at one after the other in a
@@ -22,6 +22,8 @@ const (
 	// maxTail bounds what may lie behind the last node without being taken for
 	// nodes that the walk could not find: heads of end nodes are shorter.
 	maxTail = 1 << 10
+	// sample is after how many nodes the number of all is estimated.
+	sample = 1 << 12
 )
 
 // index finds the node that an address lies in.
@@ -37,7 +39,8 @@ type index struct {
 
 	disorder, outside, overlaps, unknown uint64 // nodes
 
-	empty []string // names of pools without nodes
+	missing []string // what is not in memory
+	empty   []string // names of pools without nodes
 }
 
 // region is a pool.
@@ -63,7 +66,7 @@ func (x *index) payload(k uint32) heap.Addr {
 }
 
 // build walks the pools.
-func (x *index) build(ctx context.Context, pools []Pool) error {
+func (x *index) build(ctx context.Context, mem *memory, pools []Pool) error {
 	pools = slices.Clone(pools)
 	slices.SortStableFunc(pools, func(a, b Pool) int { return cmp.Compare(a.Span.Start, b.Span.Start) })
 	for i := range pools {
@@ -74,7 +77,11 @@ func (x *index) build(ctx context.Context, pools []Pool) error {
 		case i > 0 && p.Span.Start < pools[i-1].Span.End:
 			return fmt.Errorf("reach: the pools at %s and %s overlap", pools[i-1].Span.Start, p.Span.Start)
 		}
-		if err := x.collect(ctx, p); err != nil {
+		there := mem.there(p.Span)
+		if there < p.Span.Len() {
+			x.missing = append(x.missing, fmt.Sprintf("%d of %d bytes of pool %s", p.Span.Len()-there, p.Span.Len(), p.name()))
+		}
+		if err := x.collect(ctx, p, there); err != nil {
 			return err
 		}
 	}
@@ -94,8 +101,9 @@ type collector struct {
 	open bool      // the last node reaches up to the next one
 }
 
-// collect makes entries of a pool's nodes and of what lies between them.
-func (x *index) collect(ctx context.Context, p *Pool) (err error) {
+// collect makes entries of a pool's nodes and of what lies between them. Of the
+// pool, as many bytes are in memory as there says.
+func (x *index) collect(ctx context.Context, p *Pool, there uint64) (err error) {
 	c := collector{index: x, pool: p.Span, from: len(x.at), end: p.Span.Start}
 	nodes := 0
 	p.Walk(func(n *heap.Node) bool {
@@ -105,6 +113,9 @@ func (x *index) collect(ctx context.Context, p *Pool) (err error) {
 		}
 		if err == nil && len(x.at) > maxEntries-8 {
 			err = fmt.Errorf("reach: more than %d nodes", maxEntries)
+		}
+		if nodes == sample {
+			c.reserve(there)
 		}
 		if err == nil {
 			c.node(n)
@@ -133,6 +144,16 @@ func (p *Pool) name() string {
 		return p.Name
 	}
 	return p.Span.Start.String()
+}
+
+// reserve makes room for the rest of the nodes as those so far let expect,
+// for arrays that grow leave others behind.
+func (c *collector) reserve(there uint64) {
+	const shortest = 32 // bytes, so that few strange nodes do not take much memory
+	done := uint64(c.end - c.pool.Start)
+	rest := (there - min(there, done)) / max(done/sample, shortest)
+	n := int(min(rest+rest/8, maxEntries/2))
+	c.at, c.head, c.state = slices.Grow(c.at, n), slices.Grow(c.head, n), slices.Grow(c.state, n)
 }
 
 func (c *collector) node(n *heap.Node) {

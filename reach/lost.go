@@ -123,7 +123,7 @@ func (r *Result) count() {
 func (f *flood) noPointers() error {
 	return refusal(fmt.Sprintf("none of %d bytes outside the pool points to any of the %s: they are not the program's data, "+
 		"or its addresses, byte order or pointer size (%d bytes) are wrong; unreferenced nodes cannot be told; dump the whole RAM",
-		f.RootBytes, plain.Plural(int(min(f.Used.Nodes, maxEntries-1)), "used node"), f.words.size))
+		f.RootBytes, plain.Plural(int(f.Used.Nodes), "used node"), f.words.size))
 }
 
 // say tells what to know about the result.
@@ -145,9 +145,14 @@ func (r *Result) say() {
 	if len(x.empty) > 0 {
 		r.note("no nodes in pool %s", strings.Join(x.empty, ", "))
 	}
+	var partial []string
 	if left := x.outside + x.disorder; left > 0 {
-		r.Partial = fmt.Sprintf("%d nodes were left out: %d outside of their pool, %d not in ascending order", left, x.outside, x.disorder)
+		partial = append(partial, fmt.Sprintf("%d nodes were left out: %d outside of their pool, %d not in ascending order", left, x.outside, x.disorder))
 	}
+	if len(x.missing) > 0 {
+		partial = append(partial, strings.Join(x.missing, ", ")+" are not in the memory: what is referenced only from there counts as lost")
+	}
+	r.Partial = strings.Join(partial, "; ")
 }
 
 func (r *Result) note(format string, args ...any) {

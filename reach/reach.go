@@ -49,7 +49,8 @@
 // Memory: 8 bytes for the address of an entry, 4 for the length of its head, 4
 // for what it was reached from, 1 for its state, up to 4 for the queue and up to
 // 8 for the table: at most 29 bytes a node, 25 of which a Result keeps, and a
-// fixed 100 KiB. While the arrays grow they take up to a quarter more.
+// fixed 40 KiB. The length of the arrays is estimated from the first nodes; where
+// that was too little, they take up to twice as much while they grow.
 package reach
 
 import (
@@ -257,7 +258,7 @@ func Analyse(ctx context.Context, mem heap.RAM, pools []Pool, roots []Root, o Op
 		return nil, fmt.Errorf("reach: %d roots are too many", len(roots))
 	}
 	r := &Result{roots: roots, mem: newMemory(mem, o), words: newWords(o)}
-	if err := r.x.build(ctx, pools); err != nil {
+	if err := r.x.build(ctx, &r.mem, pools); err != nil {
 		return nil, err
 	}
 	f := newFlood(ctx, r, o)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
@@ -101,42 +102,17 @@ func (v *view) alert(s *leak.Site, rank int) alert {
 	}
 }
 
-// freeing are patterns of functions that free memory, or report what is wrong
-// with it: whoever is to blame has called them.
-var freeing = []string{
-	"*BackTrace*", "OsMem*", "LOS_Mem*", "LOS_KernelFree",
-	"free", "cfree", "_free_r", "__libc_free", "operator delete*", "_Zdl*", "_Zda*",
-	"vPortFree", "kfree", "k_free", "k_heap_free", "rt_free", "heap_caps_free*", "multi_heap_free", "mm_free", "kmm_free", "umm_free",
-}
-
 func findingAlert(f *heap.Finding, sym heap.Symbolizer) alert {
 	a := alert{rule: findingRule(f.Kind), failure: true, message: plain.Clean(f.Summary()) + ".", pool: f.Pool, source: f.Source}
 	if f.Cause != "" {
 		a.message += " Most likely " + strings.TrimSuffix(plain.Clean(f.Cause), ".") + "."
 	}
-	add := func(name string, stack heap.Stack) {
-		if len(stack) > 0 {
-			a.stacks = append(a.stacks, namedStack{name, leak.Resolve(sym, stack)})
-		}
-	}
-	node := func(name string, n *heap.Node) {
-		if n != nil {
-			add(name, n.Stack)
-		}
-	}
-	if f.Kind.WildPointer() {
-		add("noticed in", f.Stack)
-		add("first freed in", f.FirstFree)
-		node("node allocated in", f.Subject)
-	} else {
-		node("culprit allocated in", f.Culprit)
-		node("node in front allocated in", f.Previous)
-		node("damaged node allocated in", f.Subject)
-		add("noticed in", f.Stack)
+	for _, t := range damage.Traces(f) {
+		a.stacks = append(a.stacks, namedStack{t.Name, leak.Resolve(sym, t.Stack)})
 	}
 	if len(a.stacks) > 0 {
 		a.whole = a.stacks[0].frames
-		a.frames = a.whole[leak.Interesting(a.whole, freeing):]
+		a.frames = a.whole[damage.Blamed(a.whole):]
 	}
 	a.fingerprint = fingerprint(a.rule, f.Pool, a.whole)
 	return a

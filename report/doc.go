@@ -34,6 +34,8 @@
 //	    "baseline": false,              a baseline lists the site
 //	    "suppressed": "",               the suppression that covers the site
 //	    "interesting": 1,               index in stack of the caller that matters
+//	    "held": ["..."],                how one of its nodes is reached, where it seems
+//	                                    to leak and nothing of it is lost; else absent
 //	    "stack": [{"addr":"0x2b94c","function":"f","file":"","line":0,"inlined":false}]
 //	  }],
 //	  "pools": [{"pool":"","first":1,"last":7,"complete":7,     listings compared
@@ -45,6 +47,19 @@
 //	                                    numbers above count from behind these; those in
 //	                                    notes, reasons and labels are the log's, which
 //	                                    are greater by so much
+//	  "unreferenced": {                 leaks only; absent: the last source is no dump
+//	    "why": null,                    why it cannot be told; then all below is 0
+//	    "gaps": "",                     where pointers may be that were not looked at
+//	    "unaligned": false,             looked for at every byte offset
+//	    "used": {"nodes":361,"bytes":405576},                   all used nodes
+//	    "direct": {...},                no pointer leads to them
+//	    "indirect": {...},              only lost ones lead to them
+//	    "sites": [{"verdict":"CONFIRMED","pool":"","used":{...},"direct":{...},"indirect":{...},
+//	      "through": {...},             what is lost with the direct ones, of any site
+//	      "heads": [{"addr":"0x..","bytes":80,"through":{...}}],  the largest
+//	      "stack": [...]
+//	    }]
+//	  },
 //	  "findings": [...],                as below; leaks only
 //	  "notes": ["..."]                  warnings in words
 //	}
@@ -85,6 +100,43 @@
 //	  "sites": [{"rank":1,"pool":"","growth":83,"new":["0x..."],"gone":["0x..."],"kept":19,
 //	    "new_bytes":6640,"gone_bytes":0,                        null if sizes are unknown
 //	    "stack":[...]
+//	  }],
+//	  "notes": []
+//	}
+//
+// Map, a cell and a group a line:
+//
+//	{
+//	  "pools": [{
+//	    "pool":"0x568c0","name":"0x568c0","layout":"...","by":"site",   or "owner"
+//	    "stats": {...},                 the pool's totals, see heap.Stats
+//	    "fragmentation":0.02,           share of the free bytes outside the largest free node
+//	    "findings":0,"partial":"",
+//	    "bytes": {"used":405012,"headers":10108,"free":16017144,"unknown":0,"pool":564},
+//	    "drawn": ["0x568c0","0xbfeac"], what the cells cover; behind it is one free node
+//	    "cell_size":432,                bytes
+//	    "groups": [{"nodes":15,"bytes":164332,"stack":[...]}],  the most bytes first
+//	    "sizes": [{"from":64,"used":{"nodes":105,"bytes":9000},"free":{...}}],  to twice that
+//	    "cells": [{"addr":"0x..","used":0,"headers":0,"free":0,"unknown":0,"pool":0,
+//	      "group":0,                    index in groups of the one with most; null: none
+//	      "group_bytes":0,"findings":0}]
+//	  }],
+//	  "notes": []
+//	}
+//
+// Explanations (explain); nodes are as in memused with "state":
+//
+//	{
+//	  "addresses": [{
+//	    "addr":"0x57044","where":"...","pool":"",
+//	    "node":{...},"nearest":false,   true: the address is not in the node
+//	    "damaged":false,"before":{...},"behind":{...},          null: none, or unknown
+//	    "fields":[{"name":"magic","span":["0x..","0x.."],"value":"0x..","wrong":""}],
+//	    "memory":{"addr":"0x..","bytes":"..."},"more_bytes":0,
+//	    "words":[{"addr":"0x..","value":"0x..","text":"..."}],  what words point to
+//	    "reachability":{"state":"reachable","why":"","path":["..."],
+//	      "pointers":[{"addr":"0x..","value":"0x..","text":"..."}],"more_pointers":false},
+//	    "findings":[...]
 //	  }],
 //	  "notes": []
 //	}

@@ -89,6 +89,7 @@ func JSON(w io.Writer, d *Document, o Options) error {
 		notes = slices.Concat(growthNotes(d.Growth), notes)
 		out.growth(d.Growth, o)
 		out.raw(",\n")
+		out.lost(d.Growth.Unreferenced, o)
 	}
 	out.findings(d.Findings, d.Symbols)
 	return out.end(notes)
@@ -114,12 +115,13 @@ type jsonSite struct {
 	Baseline     bool     `json:"baseline"`
 	Suppressed   string   `json:"suppressed"`
 	Interesting  int      `json:"interesting"`
+	Held         []string `json:"held,omitempty"`
 }
 
 func newJSONSite(s *leak.Site) jsonSite {
 	j := jsonSite{
 		LeakedNodes: s.LeakedNodes, NodesPerHour: rateOrNil(s.NodesPerHour), BytesPerHour: rateOrNil(s.BytesPerHour),
-		P: significant(finite(s.P)), Baseline: s.Baseline, Suppressed: s.Suppressed, Interesting: s.Interesting,
+		P: significant(finite(s.P)), Baseline: s.Baseline, Suppressed: s.Suppressed, Interesting: s.Interesting, Held: s.Held,
 	}
 	if s.Sized {
 		j.LeakedBytes = &s.LeakedBytes

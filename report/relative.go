@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/leak"
 )
 
 // relative returns d with the names of source files relative to the options'
@@ -25,10 +26,25 @@ func (d *Document) relative(o Options) *Document {
 		for i := range g.Sites {
 			g.Sites[i].Frames = r.frames(g.Sites[i].Frames)
 		}
+		if g.Unreferenced != nil {
+			g.Unreferenced = r.lost(g.Unreferenced)
+		}
 		c.Growth = &g
 	}
 	if d.Symbols != nil {
 		c.Symbols = relativeSymbols{d.Symbols, r}
+	}
+	return &c
+}
+
+// lost returns u with relative file names.
+func (r roots) lost(u *leak.Unreferenced) *leak.Unreferenced {
+	c := *u
+	c.Sites = slices.Clone(c.Sites)
+	for i := range c.Sites {
+		s := *c.Sites[i]
+		s.Frames = r.frames(s.Frames)
+		c.Sites[i] = &s
 	}
 	return &c
 }

@@ -172,6 +172,9 @@ func (t *text) reason(s *leak.Site, indent int) {
 	if !known(s) || t.Verbose || t.Top >= 0 {
 		say(s.Reason)
 	}
+	if !known(s) || t.Verbose {
+		t.held(s, indent)
+	}
 	if s.Suppressed != "" {
 		say("suppressed by " + s.Suppressed)
 	} else if s.Baseline {

@@ -46,10 +46,7 @@ func BenchmarkWalk(b *testing.B) {
 			}
 			b.Run(fmt.Sprintf("bits=%d/layout=%s", bits, d.name), func(b *testing.B) {
 				m, h := large(b, d.l, n)
-				p, err := openLiteOS(m, h.Addr, &d.l)
-				if err != nil {
-					b.Fatal(err)
-				}
+				p := openAs(m, h.Addr, d.l)
 				b.Run("check=off", func(b *testing.B) { walk(b, p, n, nil) })
 				b.Run("check=on", func(b *testing.B) { walk(b, p, n, func(f *heap.Finding) { b.Error(f) }) })
 			})
@@ -76,7 +73,7 @@ func BenchmarkFind(b *testing.B) {
 	copy(ram.Data[m.Addr:], m.Data)
 	b.SetBytes(1 << 30)
 	for b.Loop() {
-		if len(findLiteOSPools(ram)) != 1 {
+		if found, _, _ := Find(ram, Hints{}); len(found) != 1 {
 			b.Fatal("not found")
 		}
 	}

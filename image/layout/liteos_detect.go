@@ -16,6 +16,9 @@ import (
 // and lists without nodes give.
 const enough = 12
 
+// least is the score that will do where somebody says that there is a pool.
+const least = 5
+
 // sample is how many nodes are looked at to judge a configuration.
 const sample = 256
 
@@ -33,15 +36,12 @@ type candidate struct {
 }
 
 // pool opens the pool.
-func (c *candidate) pool(mem heap.RAM, m *ram, why string) *LiteOSPool {
-	p := &LiteOSPool{Layout: c.layout, Addr: c.addr, Size: c.size, Next: c.next, mem: mem}
+func (c *candidate) pool(m *ram) *LiteOSPool {
+	p := &LiteOSPool{Layout: c.layout, Addr: c.addr, Size: c.size, Next: c.next, mem: m.mem}
 	p.about = About{
 		System: "liteos", Layout: c.layout.String(), PointerSize: c.layout.Offsets().Word,
 		Span:  heap.Span{Start: c.addr, End: c.addr + heap.Addr(c.size)},
 		Sound: c.sound, Seen: c.seen, Evidence: c.evidence,
-	}
-	if why != "" {
-		p.about.Evidence = append([]string{why}, c.evidence...)
 	}
 	if end := c.addr + heap.Addr(c.size); m.bytes(end-1, 1) == nil {
 		p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("the pool ends at %s, which is not in the image", end))
@@ -56,10 +56,10 @@ func (c *candidate) say(points int, format string, args ...any) {
 
 // detect tries all configurations at addr, and returns those that have
 // something to be said for them, the likeliest first.
-func (m *ram) detect(addr heap.Addr) []*candidate {
+func (m *ram) detect(addr heap.Addr, h *liteHints) []*candidate {
 	var all []*candidate
 	for _, bits64 := range []bool{false, true} {
-		for _, head := range m.heads(addr, bits64) {
+		for _, head := range m.heads(addr, bits64, h.head) {
 			for _, l := range nodeLayouts(head) {
 				if c := m.score(addr, l); c != nil {
 					all = append(all, c)
@@ -87,16 +87,19 @@ func nodeLayouts(l LiteOS) []LiteOS {
 }
 
 // heads returns the configurations of the pool's head that put its lists where
-// lists are; without lists, the usual ones.
-func (m *ram) heads(addr heap.Addr, bits64 bool) []LiteOS {
+// lists are; without lists, the one that is known and the usual ones.
+func (m *ram) heads(addr heap.Addr, bits64 bool, known *LiteOS) []LiteOS {
 	o := LiteOS{Bits64: bits64}.Offsets()
 	at, ok := m.findLists(addr, o.Word)
 	var all []LiteOS
 	add := func(l LiteOS) {
 		l.Bits64 = bits64
-		if l.Validate() == nil && (!ok || l.Offsets().Lists == at) {
+		if l.Validate() == nil && (!ok || l.Offsets().Lists == at) && !slices.Contains(all, l) {
 			all = append(all, l)
 		}
+	}
+	if known != nil {
+		add(*known)
 	}
 	if !ok {
 		for _, mul := range []bool{true, false} {

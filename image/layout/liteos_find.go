@@ -15,31 +15,67 @@ const (
 	maxTries = 1 << 10
 )
 
-// findLiteOSPools finds the pools in memory, in ascending order of address: those
-// whose head points to itself and whose end node lies where the size in the
-// head says, those chained to them, and those that have lists of free nodes in
-// place of an end node.
-func findLiteOSPools(mem heap.RAM) []*LiteOSPool {
-	m := newRAM(mem)
-	var pools []*LiteOSPool
-	add := func(addr heap.Addr) bool {
-		for _, p := range pools {
-			if addr >= p.Addr && uint64(addr-p.Addr) < p.Size {
-				return true // within a pool
-			}
+// findLiteOS finds the pools in memory that the hints allow: where the program's
+// variables say; those whose head points to itself and whose end node lies where
+// the size in the head says; those chained to them; and those that have lists of
+// free nodes in place of an end node.
+func findLiteOS(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
+	f := liteFinder{m: newRAM(mem), hints: readLiteHints(h)}
+	if h.At != 0 {
+		f.hints.enough = least
+		f.add(h.At, "")
+	} else {
+		for _, v := range f.m.variables(h) {
+			f.add(v.addr, v.why)
 		}
-		p, err := openLiteOS(mem, addr, nil)
-		if err != nil {
-			return false
-		}
-		pools = append(pools, p)
-		return true
+		f.search()
 	}
+	for _, p := range f.pools {
+		pools = append(pools, p)
+	}
+	return pools, f.hints.notes
+}
+
+// A liteFinder collects pools.
+type liteFinder struct {
+	m     *ram
+	hints *liteHints
+	pools []*LiteOSPool
+}
+
+// add opens the pool at addr and reports whether there is one. why says what else
+// speaks for it.
+func (f *liteFinder) add(addr heap.Addr, why string) bool {
+	for _, p := range f.pools {
+		if addr == p.Addr && why != "" {
+			p.about.Evidence = append(p.about.Evidence, why)
+		}
+		if addr >= p.Addr && uint64(addr-p.Addr) < p.Size {
+			return true // within a pool
+		}
+	}
+	if len(f.pools) >= maxPools {
+		return false
+	}
+	p := f.m.openLiteOS(addr, f.hints)
+	if p == nil {
+		return false
+	}
+	if why != "" {
+		p.about.Evidence = append(p.about.Evidence, why)
+	}
+	f.pools = append(f.pools, p)
+	return true
+}
+
+// search looks for pools everywhere.
+func (f *liteFinder) search() {
+	m := f.m
 	var doubtful []heap.Addr
 	tries := 0
 	for i := range m.spans {
 		s := &m.spans[i]
-		for at := s.Addr; len(pools) < maxPools; {
+		for at := s.Addr; len(f.pools) < maxPools; {
 			p, ok := selfPointer(s, at)
 			if !ok {
 				break
@@ -49,12 +85,8 @@ func findLiteOSPools(mem heap.RAM) []*LiteOSPool {
 			case ended && tries >= maxTries:
 			case ended:
 				tries++
-				if !add(p) {
-					break
-				}
-				last := pools[len(pools)-1]
-				if end := last.Addr + heap.Addr(last.Size); last.Addr == p && end > at {
-					at = end
+				if f.add(p, "") {
+					at = max(at, f.behind(p))
 				}
 			case can && len(doubtful) < maxTries:
 				doubtful = append(doubtful, p)
@@ -64,39 +96,25 @@ func findLiteOSPools(mem heap.RAM) []*LiteOSPool {
 	for _, p := range doubtful {
 		_, narrow := m.findLists(p, 4)
 		_, wide := m.findLists(p, 8)
-		if len(pools) < maxPools && (narrow || wide) {
-			add(p)
+		if narrow || wide {
+			f.add(p, "")
 		}
 	}
-	for i := 0; i < len(pools) && len(pools) < maxPools; i++ {
-		if next := pools[i].Next; next != 0 {
-			add(next)
+	for i := 0; i < len(f.pools); i++ {
+		if next := f.pools[i].Next; next != 0 {
+			f.add(next, "")
 		}
 	}
-	sortPools(pools)
-	return pools
 }
 
-// findLiteOS finds what the hints allow.
-func findLiteOS(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
-	if h.At != 0 {
-		if p, err := openLiteOS(mem, h.At, nil); err == nil {
-			pools = append(pools, p)
-		}
-		return pools, nil
-	}
-	for _, p := range findLiteOSPools(mem) {
-		pools = append(pools, p)
-	}
-	return pools, nil
-}
-
-func sortPools(pools []*LiteOSPool) {
-	for i := range pools {
-		for k := i; k > 0 && pools[k].Addr < pools[k-1].Addr; k-- {
-			pools[k], pools[k-1] = pools[k-1], pools[k]
+// behind returns where the pool ends that p lies in.
+func (f *liteFinder) behind(p heap.Addr) heap.Addr {
+	for _, pool := range f.pools {
+		if p >= pool.Addr && uint64(p-pool.Addr) < pool.Size {
+			return pool.Addr + heap.Addr(pool.Size)
 		}
 	}
+	return 0
 }
 
 // selfPointer returns the first word from at on that holds its own address, or
@@ -177,33 +195,33 @@ func plausibleSize(p heap.Addr, size uint64, o *Offsets) bool {
 		(o.Word == 8 || uint64(p)+size <= 1<<32)
 }
 
-// openLiteOS opens the pool whose head lies at addr. layout says how it is laid
-// out; nil: that is found out from what lies there. It fails if no pool can be
-// recognized there.
-func openLiteOS(mem heap.RAM, addr heap.Addr, layout *LiteOS) (*LiteOSPool, error) {
-	m := newRAM(mem)
-	if m.span(addr) == nil {
-		return nil, fmt.Errorf("layout: %s is not in the image", addr)
+// openLiteOS opens the pool whose head lies at addr, nil if none can be
+// recognized there. How it is laid out is found out from what lies there; of what
+// holds, the hints choose.
+func (m *ram) openLiteOS(addr heap.Addr, h *liteHints) *LiteOSPool {
+	all := m.detect(addr, h)
+	if len(all) == 0 || all[0].score < h.enough {
+		return nil
 	}
-	if layout != nil {
-		if err := layout.Validate(); err != nil {
-			return nil, err
-		}
-		c := m.score(addr, *layout)
-		if c == nil {
-			return nil, fmt.Errorf("layout: no pool of %s at %s: neither its head nor its nodes give its size", layout, addr)
-		}
-		return c.pool(mem, m, "its layout was given: "+layout.String()), nil
-	}
-	all := m.detect(addr)
-	if len(all) == 0 || all[0].score < enough {
-		return nil, fmt.Errorf("layout: no LiteOS pool at %s", addr)
-	}
-	p := all[0].pool(mem, m, "")
+	best := all[0]
+	broken := h.broken(&best.layout)
 	for _, c := range all[1:] {
-		if c.score == all[0].score && c.layout != all[0].layout {
+		if b := h.broken(&c.layout); len(b) < len(broken) && c.score >= h.enough && c.sound >= all[0].sound-all[0].sound/4 {
+			best, broken = c, b
+		}
+	}
+	p := best.pool(m)
+	p.about.Evidence = append(p.about.Evidence, h.evidence...)
+	if best.score < enough {
+		p.about.Doubts = append(p.about.Doubts, "little speaks for a pool: it was looked for at this address only")
+	}
+	for _, text := range broken {
+		p.about.Doubts = append(p.about.Doubts, text+", but the memory is not like that; what holds there counts")
+	}
+	for _, c := range all {
+		if c != best && c.score == best.score && c.layout != best.layout && len(h.broken(&c.layout)) <= len(broken) {
 			p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("%s fits as well", c.layout))
 		}
 	}
-	return p, nil
+	return p
 }

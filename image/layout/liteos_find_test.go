@@ -37,16 +37,12 @@ func TestSeveralPools(t *testing.T) {
 		t.Fatal(err)
 	}
 	ram := pieces{{Addr: a.Addr, Bytes: first}, {Addr: b.Addr, Bytes: second}}
-	pools := findLiteOSPools(ram)
-	if len(pools) != 2 || pools[0].Addr != a.Addr || pools[0].Next != b.Addr || pools[1].Addr != b.Addr {
-		t.Fatalf("%+v", pools)
+	found, _ := pools(ram, Hints{})
+	if len(found) != 2 || found[0].Addr != a.Addr || found[0].Next != b.Addr || found[1].Addr != b.Addr {
+		t.Fatalf("%+v", found)
 	}
 	second[0] ^= 0xff
-	p, err := openLiteOS(ram, b.Addr, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, findings, _ := walked(p); len(findings) != 1 || findings[0].Kind != heap.PoolHeadDamaged {
+	if _, findings, _ := walked(openAt(ram, b.Addr)); len(findings) != 1 || findings[0].Kind != heap.PoolHeadDamaged {
 		t.Errorf("findings %v", findings)
 	}
 }
@@ -57,11 +53,11 @@ func TestCutShort(t *testing.T) {
 	m := dump(t, "both-clean", 0x578c0)
 	whole, _, _ := walked(open(t, "both-clean", 0x578c0))
 	m.Data = m.Data[:0x40000]
-	pools := findLiteOSPools(m)
-	if len(pools) != 1 || len(pools[0].about.Doubts) == 0 {
-		t.Fatalf("found %+v", pools)
+	found, _ := pools(m, Hints{})
+	if len(found) != 1 || len(found[0].about.Doubts) == 0 {
+		t.Fatalf("found %+v", found)
 	}
-	nodes, findings, s := walked(pools[0])
+	nodes, findings, s := walked(found[0])
 	if len(findings) != 0 || !strings.Contains(s.Partial, "could not be interpreted") || len(s.Gaps) != 1 || s.Gaps[0].Why != "not in the image" {
 		t.Errorf("findings %v, gaps %v, %q", findings, s.Gaps, s.Partial)
 	}

@@ -37,11 +37,11 @@ func FuzzLiteOS(f *testing.F) {
 		m := Bytes{Addr: 0x8000, Data: b}
 		all := append(nodeLayouts(LiteOS{}), nodeLayouts(LiteOS{Bits64: true})...)
 		l := all[int(which)%len(all)]
-		pools := findLiteOSPools(m)
-		if p, err := openLiteOS(m, m.Addr, &l); err == nil {
-			pools = append(pools, p)
+		found, _ := pools(m, Hints{})
+		if p := openAs(m, m.Addr, l); p != nil {
+			found = append(found, p)
 		}
-		for _, p := range pools {
+		for _, p := range found {
 			at := p.Addr
 			s := p.Walk(func(n *heap.Node) bool {
 				if n.Addr < at || n.Total == 0 || uint64(n.Addr-p.Addr)+n.Total > p.Size {

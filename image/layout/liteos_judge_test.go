@@ -66,10 +66,7 @@ func TestCulprits(t *testing.T) {
 				t.Fatal(err)
 			}
 			copy(pool[starts[d.node]-h.Addr+heap.Addr(d.off):], d.data)
-			p, err := openLiteOS(Bytes{h.Addr, pool}, h.Addr, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := openAt(Bytes{h.Addr, pool}, h.Addr)
 			nodes, findings, s := walked(p)
 			if len(findings) != len(d.want) {
 				t.Fatalf("%d findings, want %d: %v", len(findings), len(d.want), findings)

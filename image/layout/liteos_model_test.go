@@ -113,11 +113,8 @@ func TestModelClean(t *testing.T) {
 		margin := rapid.IntRange(0, 100).Draw(t, "margin") * 8
 		ram := Bytes{Addr: h.Addr - heap.Addr(min(margin, int(h.Addr)-8)), Data: nil}
 		ram.Data = append(append(make([]byte, h.Addr-ram.Addr), pool...), make([]byte, margin)...)
-		given, err := openLiteOS(ram, h.Addr, &l)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := findLiteOSPools(ram)
+		given := openAs(ram, h.Addr, l)
+		found, _ := pools(ram, Hints{})
 		if len(found) != 1 || found[0].Addr != h.Addr || found[0].Size != uint64(len(pool)) {
 			t.Fatalf("found %d pools, want one of %d bytes at %s", len(found), len(pool), h.Addr)
 		}
@@ -137,10 +134,6 @@ func TestModelClean(t *testing.T) {
 			}
 		}
 	})
-}
-
-func sameNodes(a, b LiteOS) bool {
-	return a.Bits64 == b.Bits64 && a.LRs == b.LRs && a.HeadBackup == b.HeadBackup && a.RecordInfo == b.RecordInfo
 }
 
 func sameStack(a, b heap.Stack) bool { return len(a) == 0 && len(b) == 0 || slices.Equal(a, b) }
@@ -288,10 +281,7 @@ func TestModelDamaged(t *testing.T) {
 				hit[own[i]-1] = true
 			}
 		}
-		p, err := openLiteOS(Bytes{Addr: h.Addr, Data: bad}, h.Addr, &l)
-		if err != nil {
-			t.Fatal(err)
-		}
+		p := openAs(Bytes{Addr: h.Addr, Data: bad}, h.Addr, l)
 		nodes, findings, s := walked(p)
 		if d := cmp.Diff(slowly(p), nodes, cmp.Comparer(sameStack)); d != "" {
 			t.Fatalf("the walk in strides gives other nodes: %s", d)
@@ -309,7 +299,7 @@ func TestModelDamaged(t *testing.T) {
 		for _, f := range findings {
 			recovered = recovered && f.Recovered
 		}
-		if again, err := openLiteOS(patched(p, s.Patches), h.Addr, &l); recovered && (err != nil || findingsOf(again) > 0) {
+		if again := openAs(patched(p, s.Patches), h.Addr, l); recovered && (again == nil || findingsOf(again) > 0) {
 			_, left, _ := walked(again)
 			t.Fatalf("not all is well after the repair: %v\n%v\n%s", left, s.Patches, context())
 		}

@@ -96,11 +96,6 @@ func (p *LiteOSPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding
 	return w.survey
 }
 
-// Repair returns the bytes that would restore all that is provable: fields of
-// headers and backups, the pool's own address and size. Call stacks are in no
-// backup and stay as they are.
-func (p *LiteOSPool) Repair() []Patch { return p.Walk(nil, func(*heap.Finding) {}).Patches }
-
 // run goes from node to node. What is wrong with one node can depend on the one
 // behind it, so a node is given out when that has been seen.
 func (w *walker) run() {

@@ -34,6 +34,19 @@ type About struct {
 	// Span is the memory of the pool, its head included.
 	Span        heap.Span
 	PointerSize int // in bytes
+	// Base is where Span began in the process that wrote the memory; 0: not
+	// known. If the memory has no addresses of its own, as a raw file, moving it
+	// by Base - Span.Start gives every address in it its place in the process.
+	Base heap.Addr
+	// Symbol is the name of a function of the program, and SymbolAddr where the
+	// process had it; empty: none is known. Call stacks are addresses in the
+	// process. The difference between SymbolAddr and the function's value in the
+	// program's file is what a position-independent executable was moved by when
+	// it was loaded: to be subtracted from call stacks before they are looked up
+	// in that file. In other executables it is 0; if not, the file is not that of
+	// the process.
+	Symbol     string
+	SymbolAddr heap.Addr
 	// Tick is when the memory was dumped as far as the pool tells, TickHz the
 	// ticks a second; 0: unknown.
 	Tick, TickHz uint64
@@ -86,6 +99,7 @@ type system struct {
 
 // systems are all that are known, in the order in which they are looked for.
 var systems = []system{
+	{"heapwright", findHeapwright},
 	{"liteos", findLiteOS},
 	{"liteos-m", findLiteOSM},
 	{"liteos-a", findLiteOSA},

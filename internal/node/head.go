@@ -124,7 +124,71 @@ func (h *Head) SetEnd(end uint32) {
 }
 
 // Intact reports whether the head is as Write or SetEnd left it.
-func (h *Head) Intact() bool { return string(h.magic[:]) == headMagic && h.sum == h.checksum() }
+func (h *Head) Intact() bool { return h.Named() && h.sum == h.checksum() }
+
+// HeadOf returns a copy of the pool head at the start of b, which must hold
+// HeadSize bytes and need not be aligned.
+func HeadOf(b []byte) *Head {
+	h := new(Head)
+	copy(h.bytes(), b[:HeadSize])
+	return h
+}
+
+func (h *Head) bytes() []byte { return unsafe.Slice((*byte)(unsafe.Pointer(h)), HeadSize) }
+
+// Magic is what a pool head begins with.
+const Magic = headMagic
+
+// Named reports whether the head begins with the magic.
+func (h *Head) Named() bool { return string(h.magic[:]) == headMagic }
+
+// OtherOrder reports whether the head was written by a machine of the other
+// byte order, whose pools cannot be read here.
+func (h *Head) OtherOrder() bool {
+	return h.Named() && h.version == bits.ReverseBytes32(headVersion)
+}
+
+// Believe returns what the head says without judging any of it, but for lengths
+// that there cannot be.
+func (h *Head) Believe() HeadInfo {
+	return HeadInfo{
+		Secret:   h.secret,
+		Stacks:   h.flags&flagStacks != 0,
+		Backup:   h.flags&flagBackup != 0,
+		LRs:      int(min(h.lrs, MaxLRs)),
+		OmitLR:   int(min(h.omit, MaxLRs)),
+		End:      h.end,
+		Base:     h.base,
+		Anchor:   h.anchor,
+		Text:     h.text,
+		Created:  h.created,
+		TickHz:   h.tickHz,
+		PID:      h.pid,
+		PoolName: string(h.name[:min(h.nameLen, uint32(len(h.name)))]),
+	}
+}
+
+// Restore returns the bytes of the damaged head h with everything in it that is
+// known from elsewhere: what is the same in all heads, and of i the secret, the
+// shape of the nodes, the end, and the base if that is not 0. It reports whether
+// the stored checksum says that all the rest is right too.
+func (h *Head) Restore(i HeadInfo) (b []byte, whole bool) {
+	r := *h
+	copy(r.magic[:], headMagic)
+	r.version, r.flags = headVersion, 0
+	if i.Stacks {
+		r.flags |= flagStacks
+	}
+	if i.Backup {
+		r.flags |= flagBackup
+	}
+	r.lrs, r.secret, r.end = uint32(i.LRs), i.Secret, i.End
+	if i.Base != 0 {
+		r.base = i.Base
+	}
+	clear(r.bytes()[unsafe.Offsetof(r.sum)-8 : unsafe.Offsetof(r.sum)])
+	return append([]byte(nil), r.bytes()...), r.Intact()
+}
 
 // Errors of Head.Read.
 var (
@@ -135,7 +199,7 @@ var (
 // Read returns what the head says if it can be believed.
 func (h *Head) Read() (HeadInfo, error) {
 	switch {
-	case string(h.magic[:]) != headMagic:
+	case !h.Named():
 		return HeadInfo{}, ErrNoPool
 	case h.version != headVersion:
 		return HeadInfo{}, fmt.Errorf("%w of a version this program reads: version %d, want %d", ErrNoPool, h.version, headVersion)
@@ -144,19 +208,5 @@ func (h *Head) Read() (HeadInfo, error) {
 	case h.lrs > MaxLRs || h.omit > MaxLRs || h.nameLen > uint32(len(h.name)) || h.flags&^(flagStacks|flagBackup) != 0:
 		return HeadInfo{}, ErrBadHead
 	}
-	return HeadInfo{
-		Secret:   h.secret,
-		Stacks:   h.flags&flagStacks != 0,
-		Backup:   h.flags&flagBackup != 0,
-		LRs:      int(h.lrs),
-		OmitLR:   int(h.omit),
-		End:      h.end,
-		Base:     h.base,
-		Anchor:   h.anchor,
-		Text:     h.text,
-		Created:  h.created,
-		TickHz:   h.tickHz,
-		PID:      h.pid,
-		PoolName: string(h.name[:h.nameLen]),
-	}, nil
+	return h.Believe(), nil
 }

@@ -38,6 +38,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"runtime"
@@ -280,6 +281,39 @@ func (l *Layout) Trusted(base unsafe.Pointer, ref, end uint32) (Header, bool) {
 	return h, d == 0
 }
 
+// Follows reads the control header of the node at ref of the pool at base, behind
+// a node of prev units that lies in the pool, and reports whether its checksum is
+// right, it names that length, and its backup is the same. This is all that most
+// nodes of a walk need, in one go.
+func (l *Layout) Follows(base unsafe.Pointer, ref, prev uint32) (Header, bool) {
+	c := unsafe.Add(base, uintptr(ref)*Unit+l.Slot)
+	h := Header{load(c), load(unsafe.Add(c, 8))}
+	x, y := h.sizes, h.rest&low|uint64(ref)<<32
+	d := h.sizes>>32 ^ uint64(prev)
+	if l.pairs == 1 {
+		if l.Slot != 0 {
+			b := unsafe.Add(base, uintptr(ref-prev)*Unit)
+			d |= (load(b) ^ h.sizes) | (load(unsafe.Add(b, 8)) ^ h.rest)
+		}
+		return h, d|uint64(l.fold(x, y)^h.Sum()) == 0
+	}
+	v, w := load(unsafe.Add(c, 16)), load(unsafe.Add(c, 24))
+	x += v * l.key[2]
+	y += w * l.key[3]
+	if l.Slot != 0 {
+		b := unsafe.Add(base, uintptr(ref-prev)*Unit)
+		d |= (load(b) ^ h.sizes) | (load(unsafe.Add(b, 8)) ^ h.rest)
+		d |= (load(unsafe.Add(b, 16)) ^ v) | (load(unsafe.Add(b, 24)) ^ w)
+		for i := uintptr(2 * Unit); i < l.Ctrl; i += 8 {
+			d |= load(unsafe.Add(b, i)) ^ load(unsafe.Add(c, i))
+		}
+	}
+	if l.pairs > 2 {
+		x, y = l.more(c, x, y)
+	}
+	return h, d|uint64(l.fold(x, y)^h.Sum()) == 0
+}
+
 // Change is what Turn does to a header's owner, state and slack.
 type Change struct{ keep, set uint64 }
 
@@ -504,4 +538,14 @@ func (s State) String() string {
 		return "bound"
 	}
 	return fmt.Sprintf("invalid (%d)", uint8(s))
+}
+
+// Note returns the number that the pool keeps in the first bytes of the payload
+// of a coalesced free node, b: that of the node's entry in the set of free nodes.
+func Note(b []byte) uint32 { return binary.NativeEndian.Uint32(b) }
+
+// Lengths returns the bytes of the header that hold size and previous size.
+func (h Header) Lengths() (b [8]byte) {
+	binary.NativeEndian.PutUint64(b[:], h.sizes)
+	return b
 }

@@ -70,20 +70,74 @@ func (s *Seen) Sound() bool { return s.HeaderOK && s.BackupOK && !s.Differ && s.
 // there are none. All three are overwritten later. It reports whether it got to
 // the end: neither visit nor a lack of memory kept it from that.
 func (r *Region) Survey(visit func(s, before, beforeThat *Seen) bool) bool {
+	return r.Glide(nil, visit)
+}
+
+// place is where a node lies and what is in front of it.
+type place struct{ ref, prev, holder uint32 }
+
+// Glide is Survey that calls sound, if that is not nil, in place of visit for
+// most nodes with which nothing is wrong: c is the node's control header. It
+// takes a third of the time.
+func (r *Region) Glide(sound func(ref uint32, h node.Header, c unsafe.Pointer) bool, visit func(s, before, beforeThat *Seen) bool) bool {
 	var nodes [3]Seen
 	s, before, beforeThat := &nodes[0], &nodes[1], &nodes[2]
-	for at, prev, holder := Front, uint32(0), r.End; r.There(at); {
-		r.look(s, at, prev, holder)
+	at := place{Front, 0, r.End}
+	whole := true // the node before is sound
+	for r.There(at.ref) {
+		if sound != nil && whole && at.ref != Front && !r.Blind {
+			next, more := r.stride(at, before, beforeThat, sound)
+			if !more {
+				return false
+			}
+			if at = next; !r.There(at.ref) {
+				break
+			}
+		}
+		r.look(s, at.ref, at.prev, at.holder)
 		if !visit(s, before, beforeThat) {
 			return false
 		}
-		if at == r.End {
+		if at.ref == r.End {
 			return true
 		}
-		holder, prev, at = at, s.Size, at+s.Size
+		whole = s.Sound()
+		at = place{at.ref + s.Size, s.Size, at.ref}
 		s, before, beforeThat = beforeThat, s, before
 	}
 	return false
+}
+
+// stride goes over nodes with which nothing is wrong from at on and returns where
+// it stops. It leaves the two nodes in front of that in before and beforeThat. The
+// node in front of at must lie where at.holder says.
+func (r *Region) stride(at place, before, beforeThat *Seen, sound func(ref uint32, h node.Header, c unsafe.Pointer) bool) (place, bool) {
+	var last, other place // passed, the latter before the former
+	l, base := r.Layout, r.Base
+	limit := min(r.End, r.Limit-l.HeadU+1)
+	ref, prev := at.ref, at.prev
+	for ref < limit {
+		h, ok := l.Follows(base, ref, prev)
+		if !ok || !r.plausible(ref, h) {
+			break
+		}
+		if !sound(ref, h, unsafe.Add(base, uintptr(ref)*node.Unit+l.Slot)) {
+			return at, false
+		}
+		other, last = last, place{ref, prev, ref - prev}
+		prev = h.Size()
+		ref += prev
+	}
+	switch {
+	case last.ref == 0:
+		return at, true
+	case other.ref == 0:
+		*beforeThat = *before
+	default:
+		r.look(beforeThat, other.ref, other.prev, other.holder)
+	}
+	r.look(before, last.ref, last.prev, last.holder)
+	return place{ref, prev, last.ref}, true
 }
 
 // There reports whether the head of a node at ref is in memory.
