@@ -34,7 +34,7 @@ config update as olddefconfig.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newConfigGet(), newConfigSet(), newConfigList(), newConfigCheck(),
+	cmd.AddCommand(newConfigGet(), newConfigSet(), newConfigList(), newConfigCheck(), newConfigExplain(),
 		newConfigDefault(), newConfigMinimal(), newConfigUpdate())
 	return cmd
 }
