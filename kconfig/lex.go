@@ -1,6 +1,7 @@
 package kconfig
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -59,7 +60,10 @@ next:
 		}
 		if n == 0 {
 			if rest[0] == '$' {
-				return nil, fmt.Errorf("macros and environment variables ($) are not supported")
+				return nil, errors.New("macros and environment variables ($) are not supported")
+			}
+			if strings.HasPrefix(rest, ":=") || strings.HasPrefix(rest, "+=") {
+				return nil, errors.New("macros are not supported")
 			}
 			return nil, fmt.Errorf("unexpected %q", rest[:1])
 		}
@@ -87,7 +91,7 @@ func lexString(s string) (text string, n int, err error) {
 			i++
 			b.WriteByte(s[i])
 		case c == '$':
-			return "", 0, fmt.Errorf("macros and environment variables ($) are not supported: write \\$ for the character")
+			return "", 0, errors.New("macros and environment variables ($) are not supported: write \\$ for the character")
 		default:
 			b.WriteByte(c)
 		}

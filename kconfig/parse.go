@@ -185,7 +185,6 @@ var ends = map[string]string{"menu": "endmenu", "choice": "endchoice", "if": "en
 
 // block reads statements up to the keyword end; "": up to the end of the file.
 func (p *parser) block(end string, parent *Node, tail **Node) (**Node, error) {
-	start := p.line
 	if p.depth++; p.depth > maxDeep {
 		return tail, p.errorf("blocks lie in each other more than %d deep", maxDeep)
 	}
@@ -197,7 +196,7 @@ func (p *parser) block(end string, parent *Node, tail **Node) (**Node, error) {
 		}
 		if !more {
 			if end != "" {
-				return tail, &Error{p.file, start, fmt.Sprintf("the block that begins here has no %s", end)}
+				return tail, &Error{p.file, parent.Line, fmt.Sprintf("the block that begins here has no %s", end)}
 			}
 			return tail, nil
 		}
