@@ -165,7 +165,7 @@ func (p *heapwrightPool) describe(h *Hints) {
 	})
 	a.Tick = uint64(last)
 	if a.Tick > 0 {
-		say("the last allocation or free of a node that is still there was %s after the creation", plain.Duration(ticks(a.Tick, a.TickHz)))
+		say("the last allocation or free of a node that is still there was %s after the creation", plain.Duration(ticks(a.Tick-1, a.TickHz)))
 	}
 }
 
