@@ -86,7 +86,11 @@ func (t *text) finding(number string, f *heap.Finding, sym heap.Symbolizer, arou
 	b.memory(f.Memory)
 	b.list("not seen", f.Unseen)
 	b.sentence("incomplete", f.Partial)
-	b.sentence("reported at", f.Source)
+	if _, _, ok := heap.SplitSource(f.Source); ok {
+		b.sentence("reported at", f.Source)
+	} else { // a dump
+		b.sentence("found in", f.Source)
+	}
 }
 
 // findingText writes the parts of a finding as items: a name, and what there is

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"iter"
+	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,11 +21,12 @@ import (
 type NodesText struct {
 	t   *text
 	sym heap.Symbolizer
+	row []byte // that is being written
 }
 
 // NewNodesText returns a writer of listings whose stacks sym resolves.
 func NewNodesText(w io.Writer, sym heap.Symbolizer, o Options) *NodesText {
-	return &NodesText{newText(w, o), sym}
+	return &NodesText{t: newText(w, o), sym: sym}
 }
 
 // Listing writes one listing.
@@ -46,44 +49,63 @@ func (n *NodesText) Close(notes []string) error {
 }
 
 func (n *NodesText) snapshot(s *heap.Snapshot) {
+	n.write(s, func(yield func(*heap.Node) bool) {
+		for i := range s.Nodes {
+			if s.Nodes[i].State == heap.Used && !yield(&s.Nodes[i]) {
+				return
+			}
+		}
+	})
+}
+
+// nodeColumns says which columns a listing has and how wide they are.
+type nodeColumns struct {
+	used, levels, digits int
+	sized, owned         bool
+	indent               int // of the call chain
+}
+
+// columns goes over all nodes to see what columns they need.
+func columns(s *heap.Snapshot, nodes iter.Seq[*heap.Node]) nodeColumns {
+	c := nodeColumns{levels: 1, digits: 8}
+	for node := range nodes {
+		c.used++
+		c.levels = max(c.levels, len(node.Stack))
+		if node.Addr >= 1<<32 || slices.ContainsFunc(node.Stack, func(a heap.Addr) bool { return a >= 1<<32 }) {
+			c.digits = 16
+		}
+		c.sized = c.sized || leak.Bytes(node) != 0
+		c.owned = c.owned || s.OwnerName(node.Owner) != ""
+	}
+	return c
+}
+
+// write writes a listing; s has what there is to say besides the nodes.
+func (n *NodesText) write(s *heap.Snapshot, nodes iter.Seq[*heap.Node]) {
 	t := n.t
 	if s.Pool != "" {
 		t.printf(" %s\n", plain.Clean(s.Pool))
 	}
-	used, levels, digits := 0, 1, 8
-	var sized, owned bool
-	for i := range s.Nodes {
-		node := &s.Nodes[i]
-		if node.State != heap.Used {
-			continue
-		}
-		used++
-		levels = max(levels, len(node.Stack))
-		if node.Addr >= 1<<32 || slices.ContainsFunc(node.Stack, func(a heap.Addr) bool { return a >= 1<<32 }) {
-			digits = 16
-		}
-		sized = sized || leak.Bytes(node) != 0
-		owned = owned || s.OwnerName(node.Owner) != ""
-	}
-	t.printf("%s (%s): %s\n", plain.Clean(s.Label), plain.Clean(s.Source), plain.Plural(used, "node"))
-	title := fmt.Sprintf("%-*s", digits+3, "node")
-	if sized {
+	c := columns(s, nodes)
+	t.printf("%s (%s): %s\n", plain.Clean(s.Label), plain.Clean(s.Source), plain.Plural(c.used, "node"))
+	title := fmt.Sprintf("%-*s", c.digits+3, "node")
+	if c.sized {
 		title += fmt.Sprintf("  %10s  %10s", "size", "total")
 	}
-	for i := range levels {
-		title += fmt.Sprintf("  %-*s", digits+2, fmt.Sprintf("LR[%d]", i))
+	for i := range c.levels {
+		title += fmt.Sprintf("  %-*s", c.digits+2, fmt.Sprintf("LR[%d]", i))
 	}
-	if owned {
+	if c.owned {
 		title += "  owner     "
 	}
-	indent := len(title) + 2
+	c.indent = len(title) + 2
 	if n.sym != nil {
 		title += "  call chain"
 	}
 	t.printf("%s\n", t.paint(bold, strings.TrimRight(title, " ")))
-	for i := range s.Nodes {
-		if s.Nodes[i].State == heap.Used {
-			n.node(s, &s.Nodes[i], digits, levels, sized, owned, indent)
+	for node := range nodes {
+		if n.node(s, node, &c) != nil {
+			return // nobody reads on; the writer keeps the error
 		}
 	}
 	if s.Partial != "" {
@@ -103,27 +125,33 @@ func orUnknown(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
-func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, digits, levels int, sized, owned bool, indent int) {
-	t := n.t
-	t.printf("0x%0*x:", digits, uint64(node.Addr))
-	if sized {
-		t.printf("  %10s  %10s", orUnknown(node.Size), orUnknown(node.Total))
+// node writes a row. It is what takes the time where there are millions.
+func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, c *nodeColumns) error {
+	b := appendHex(n.row[:0], node.Addr, c.digits)
+	b = append(b, ':')
+	if c.sized {
+		b = fmt.Appendf(b, "  %10s  %10s", orUnknown(room(node)), orUnknown(node.Total))
 	}
-	for i := range levels {
+	for i := range c.levels {
 		var lr heap.Addr
 		if i < len(node.Stack) {
 			lr = node.Stack[i]
 		}
-		t.printf("  0x%0*x", digits, uint64(lr))
+		b = appendHex(append(b, "  "...), lr, c.digits)
 	}
-	if owned {
-		t.printf("  %-10s", plain.Clean(s.OwnerName(node.Owner)))
+	if c.owned {
+		b = fmt.Appendf(b, "  %-10s", plain.Clean(s.OwnerName(node.Owner)))
 	}
+	n.row = b
+	t := n.t
 	if n.sym == nil || len(node.Stack) == 0 {
-		t.WriteByte('\n')
-		return
+		_, err := t.Write(append(b, '\n'))
+		return err
 	}
-	chain := chainOf("", leak.Resolve(n.sym, node.Stack))
+	if _, err := t.Write(b); err != nil {
+		return err
+	}
+	chain, indent := chainOf("", leak.Resolve(n.sym, node.Stack)), c.indent
 	if t.Width > 0 && !t.fits(chain, indent) {
 		t.printf("\n%*s", belowIndent, "")
 		indent = belowIndent
@@ -131,4 +159,17 @@ func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, digits, levels int, 
 		t.WriteString("  ")
 	}
 	t.wrap(chain, indent)
+	return nil
+}
+
+// appendHex appends an address of at least so many digits.
+func appendHex(b []byte, a heap.Addr, digits int) []byte {
+	b = append(b, "0x"...)
+	for n := (bits.Len64(uint64(a)) + 3) / 4; n < digits; n++ {
+		b = append(b, '0')
+	}
+	if a == 0 {
+		return b
+	}
+	return strconv.AppendUint(b, uint64(a), 16)
 }

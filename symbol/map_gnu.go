@@ -164,7 +164,7 @@ func (m *gnuMap) symbol(addr uint64, name string) {
 		s.rank, s.limit = globalRank, in.end
 		in.named = in.named || addr == in.start
 	} else if in.end > 0 && addr >= in.start && addr < in.end {
-		s.object = globalRank
+		s.object, s.memory = globalRank, in.memory
 		in.named = in.named || addr == in.start
 		if variableOfSection(in.name) != "" {
 			s.size = in.end - addr

@@ -84,12 +84,12 @@ func theOne(all []variable) (s heap.Span, ok bool) {
 // sections.
 //
 // Text of nm and maps do not tell the program's sections. There, what lies from
-// one variable to the next without anything else in between (code, constants, a
-// megabyte of nothing) is taken to be one section, .data or .bss after the kind
-// of the variables. A piece ends where its last variable does or, where sizes
-// are not told, where the next symbol begins. Variables without a symbol at
-// either end of a section are missed, and so is the last one's memory beyond
-// its first 8 bytes where neither its size nor a symbol behind it is known.
+// one variable to the next without anything else in between (code, constants,
+// 64 KiB of nothing) is taken to be one section, .data or .bss after the kind of
+// the variables; memory in front of the first and behind the last of them is
+// missed. Where a text has no sizes at all (nm without -S), a variable is taken
+// to reach to the next symbol, at most a megabyte, else for 8 bytes, and a
+// section to end at a symbol that says so, such as _end and __bss_end.
 func (t *Table) Data() []heap.Section { return slices.Clone(t.data) }
 
 // addVariables takes variables and pieces of data out of symbols, which are in
@@ -109,40 +109,54 @@ func (t *Table) addVariables(symbols []symbol) {
 	t.data = dataPieces(symbols)
 }
 
+// maxHole is the largest piece of memory between two variables that is taken to
+// be of the same section.
+const maxHole = 64 << 10
+
 // dataPieces joins what lies in memory of a kind. symbols are in ascending order
 // of address. Of several at one address the kind counts that comes last in
 // memory: the others are labels at the end of what is in front.
 func dataPieces(symbols []symbol) (all []heap.Section) {
+	sized := slices.ContainsFunc(symbols, func(s symbol) bool { return s.memory != otherMemory && s.size > 0 })
 	var open *heap.Section
-	kind := uint8(otherMemory)
 	for i := 0; i < len(symbols); {
-		addr, end, memory := symbols[i].addr, uint64(0), uint8(otherMemory)
+		addr, size, memory, last := symbols[i].addr, uint64(0), uint8(otherMemory), false
 		j := i
 		for ; j < len(symbols) && symbols[j].addr == addr; j++ {
-			end = max(end, addr+symbols[j].size)
+			size = max(size, symbols[j].size)
 			memory = max(memory, symbols[j].memory)
+			last = last || endsSection(symbols[j].name)
 		}
 		i = j
-		if memory == otherMemory {
+		switch {
+		case memory == otherMemory || !sized && last:
 			open = nil
 			continue
-		}
-		if end <= addr { // not told, or it wraps around
-			if end = addr + 8; j < len(symbols) && symbols[j].addr-addr <= maxUnsized {
-				end = symbols[j].addr
-			}
-			if end < addr {
-				continue
+		case !sized:
+			size = 8
+			if j < len(symbols) && symbols[j].addr-addr <= maxUnsized {
+				size = symbols[j].addr - addr
 			}
 		}
-		if open != nil && memory == kind && addr-min(addr, uint64(open.End)) <= maxUnsized {
-			open.End = max(open.End, heap.Addr(end))
+		if size == 0 || addr+size < addr {
+			continue // a label
+		}
+		end := heap.Addr(addr + size)
+		if open != nil && open.Name == sectionName[memory] && addr-min(addr, uint64(open.End)) <= maxHole {
+			open.End = max(open.End, end)
 			continue
 		}
-		all = append(all, heap.Section{Span: heap.Span{Start: heap.Addr(addr), End: heap.Addr(end)}, Name: sectionName[memory]})
-		open, kind = &all[len(all)-1], memory
+		all = append(all, heap.Section{Span: heap.Span{Start: heap.Addr(addr), End: end}, Name: sectionName[memory]})
+		open = &all[len(all)-1]
 	}
 	return all
+}
+
+// endsSection reports whether linker scripts give that name to the end of a
+// section.
+func endsSection(name string) bool {
+	name = strings.ToLower(strings.Trim(name, "_"))
+	return name == "end" || name == "edata" || name == "ebss" || strings.HasSuffix(name, "_end")
 }
 
 // writable returns the sections, or where there are none the segments, of f that

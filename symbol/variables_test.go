@@ -164,6 +164,26 @@ func TestVariablesOfFirmware(t *testing.T) {
 	checkData(t, tab)
 }
 
+// What lies between the end of the variables and the stack is the heap.
+func TestDataEndsAtLabels(t *testing.T) {
+	for _, text := range []string{
+		"00008000 T main\n00009000 D table\n00009100 B zero\n00009120 B _end\n00019000 B _stack\n",
+		"00008000 00000100 T main\n00009000 00000100 D table\n00009100 00000020 B zero\n00009120 B heap_start\n00019000 B _stack\n",
+	} {
+		tab, err := ReadNM(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []heap.Section{
+			{Span: heap.Span{Start: 0x9000, End: 0x9100}, Name: ".data"},
+			{Span: heap.Span{Start: 0x9100, End: 0x9120}, Name: ".bss"},
+		}
+		if got := tab.Data(); !cmp.Equal(got[:min(len(got), 2)], want) {
+			t.Errorf("%s%+v", text, got)
+		}
+	}
+}
+
 // Pieces of data hold every variable that may be written to, and no function.
 func TestDataPieces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

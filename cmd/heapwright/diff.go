@@ -17,11 +17,11 @@ func newDiff() *cobra.Command {
 	var out output
 	var between window
 	cmd := &cobra.Command{
-		Use:   "diff LOG [LOG]",
-		Short: "Show which nodes appeared and disappeared between two listings",
+		Use:   "diff SOURCE [SOURCE]",
+		Short: "Show which nodes came and went between two listings or dumps",
 		Long: `Show which nodes appeared and disappeared between two listings, by call chain:
-the first and the last complete listing of one LOG, or the last complete listing
-of each of two LOGs.
+the first and the last complete listing of one console log, or the last complete
+listing of each of two. A RAM dump counts as a log with one listing.
 
 A node that was freed and allocated again at the same address by the same call
 chain counts as one that stayed.
@@ -29,16 +29,18 @@ chain counts as one that stayed.
 --from and --to choose a listing by its number, or as the one that follows the
 first line with a text in it, which may be a mark that you had the device print.
 
-Exit codes: 0 compared, 2 wrong usage or unreadable input, 3 compared, but the
-device reported a damaged heap or a wild pointer, 4 fewer than two complete
-listings.`,
+Exit codes: 0 compared, 2 wrong usage or unreadable input, 3 compared, but a
+heap is damaged, or the device reported that or a wild pointer, 4 fewer than two
+complete listings.`,
 		Example: `  heapwright diff console.log --symbols firmware.elf
   heapwright diff console.log --from 2 --to 5
   heapwright diff console.log --from "wifi connected" --to "wifi lost"
+  heapwright diff before.bin after.bin --base 0x80000000 --config .config
+  heapwright diff before.core after.core --layout liteos --pool 0x800578c0
   heapwright diff before.log after.log --symbols firmware.nm.txt --top 5
   heapwright diff console.log --symbols firmware.elf --verbose
   heapwright diff - --format json -o diff.json < console.log`,
-		Args: args(1, 2, "one LOG or two"),
+		Args: args(1, 2, "one SOURCE or two, logs or dumps"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
 			if err := in.check(cmd, logs); err != nil {
 				return err
@@ -50,7 +52,7 @@ listings.`,
 				return err
 			}
 			if len(logs) == 2 && !between.open() {
-				return usageError(cmd, errors.New("--from and --to choose listings of one LOG; of two LOGs the last ones are compared"))
+				return usageError(cmd, errors.New("--from and --to choose listings of one log; of two sources the last ones are compared"))
 			}
 			return diff(cmd, &in, &out, &between, logs)
 		},
@@ -82,7 +84,7 @@ func diff(cmd *cobra.Command, in *input, out *output, between *window, logs []st
 	switch {
 	case err != nil:
 		return err
-	case in.reports > 0:
+	case in.damaged() != nil:
 		return in.damaged()
 	case d.Partial():
 		return errInconclusive
@@ -129,6 +131,10 @@ func pair(cmd *cobra.Command, in *input, between *window, logs []string) (from, 
 	}
 	if from[0] == to[0] && n > 1 {
 		return nil, nil, exitError{exitInconclusive, fmt.Errorf("%s, and one listing has nothing to be compared with: %s: choose two of them", between.only(from[0].Label), holding(n))}
+	}
+	if from[0] == to[0] && in.lastDump != "" {
+		return nil, nil, exitError{exitInconclusive, fmt.Errorf(
+			"%s: one dump has nothing to be compared with\nlet the device run, dump its memory again, and give that too:\n  heapwright diff %[1]s LATER_DUMP", logs[0])}
 	}
 	if from[0] == to[0] {
 		return nil, nil, exitError{exitInconclusive, fmt.Errorf(

@@ -14,6 +14,7 @@ import (
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/image"
 	"github.com/heapwright/heapwright/image/layout"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // A dump is memory and the pools in it. It must be closed.
@@ -27,54 +28,54 @@ type dump struct {
 	// notes are what there is to say of the image and of the search; warnings
 	// put the answer in doubt.
 	notes, warnings []string
+	// brief leaves most evidence out of about.
+	brief bool
 
 	searched []string // notes of the last search
 
 	ctx      context.Context
-	progress *progress
+	source   *source
+	progress *progress // of source
 }
 
 // openDump opens memory and finds the pools in it, of which there is at least
 // one. It must be called after symbolizer.
 func (in *input) openDump(cmd *cobra.Command, path string) (*dump, error) {
-	p := startProgress(cmd, path)
-	s, err := in.source(cmd, path, p)
+	s, err := in.source(cmd, path)
 	if err != nil {
-		p.stop()
 		return nil, err
 	}
-	defer s.close()
 	if !s.memory {
-		p.stop()
+		s.close()
 		return nil, fmt.Errorf("%s is text, a console log: %s reads memory: a RAM dump, an ELF core, Intel HEX or S-records\n"+
 			"if it is a raw dump that looks like text, say where it begins with --base", named(path), cmd.Name())
 	}
-	return in.dump(cmd, path, s, p)
+	return in.dump(cmd, path, s)
 }
 
-// dump reads memory; it owns p.
-func (in *input) dump(cmd *cobra.Command, path string, s *source, p *progress) (*dump, error) {
+// dump reads memory. It owns s.
+func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error) {
 	hints, err := in.memory.hints()
 	if err != nil {
-		p.stop()
+		s.close()
 		return nil, err
 	}
-	d := &dump{name: sourceName(path), ctx: cmd.Context(), progress: p}
+	d := &dump{name: sourceName(path), brief: in.brief, ctx: cmd.Context(), source: s, progress: s.progress}
 	if err := d.read(&in.memory, path, s); err != nil {
 		d.close()
 		return nil, explainImage(cmd, path, err)
 	}
 	hints.Program, hints.PointerSize = in.program, d.image.PointerSize()
-	p.doing("searching")
+	s.progress.doing("searching")
 	if err := d.do(func() error { return d.find(hints) }); err != nil {
-		err = d.explain(&in.memory, err)
+		err = d.explain(&in.memory, in.program, err)
 		d.close()
 		return nil, err
 	}
 	for i, pool := range d.pools {
 		d.pools[i] = &watchedPool{pool, d}
 	}
-	p.doing("reading")
+	s.progress.doing("reading")
 	return d, nil
 }
 
@@ -128,7 +129,7 @@ func (d *dump) search(h layout.Hints) error {
 
 // close gives the memory back; nothing of the dump must be used any more.
 func (d *dump) close() {
-	d.progress.stop()
+	d.source.close()
 	if d.image != nil {
 		d.image.Close()
 	}
@@ -146,11 +147,24 @@ func (d *dump) do(f func() error) error {
 	return d.ctx.Err()
 }
 
-// snapshots returns the used nodes of each pool.
-func (d *dump) snapshots() (all []*heap.Snapshot, err error) {
+// lacks returns how many bytes of a range are not in the image.
+func (d *dump) lacks(s heap.Span) uint64 {
+	n := s.Len()
+	for _, m := range d.image.Spans() {
+		from, to := max(s.Start, m.Addr), min(s.End, m.Addr+heap.Addr(len(m.Bytes)))
+		if from < to {
+			n -= uint64(to - from)
+		}
+	}
+	return n
+}
+
+// snapshots returns the used nodes of each pool, and reports what is wrong with
+// them.
+func (d *dump) snapshots(report func(*heap.Finding)) (all []*heap.Snapshot, err error) {
 	err = d.do(func() error {
 		for _, p := range d.pools {
-			s := layout.Snapshot(p)
+			s := layout.Snapshot(&checkedPool{p, report})
 			s.Source, s.Pool = d.name, d.poolName(p)
 			all = append(all, s)
 		}
@@ -168,17 +182,26 @@ func (d *dump) poolName(p layout.Pool) string {
 	return p.About().Label()
 }
 
+// evidenceMark separates what a pool is from why that is believed.
+const evidenceMark = "; evidence: "
+
 // about says of each pool what it is believed to be and why.
 func (d *dump) about() (notes, doubts []string) {
 	for _, p := range d.pools {
 		a := p.About()
-		note := fmt.Sprintf("%s: pool at %s, %d bytes, %s", d.name, a.Span.Start, a.Span.Len(), a.Layout)
+		note := fmt.Sprintf("heap at %s in %s, %d bytes: %s", a.Span.Start, d.name, a.Span.Len(), a.Layout)
 		if a.Name != "" {
 			note += ", called " + a.Name
 		}
-		notes = append(notes, note+": "+strings.Join(a.Evidence, "; "))
+		switch {
+		case !d.brief:
+			note += evidenceMark + strings.Join(a.Evidence, "; ")
+		case a.Seen > 0:
+			note += fmt.Sprintf(evidenceMark+"%d of the first %s fit, and more, which --verbose shows", a.Sound, plain.Plural(a.Seen, "node"))
+		}
+		notes = append(notes, note)
 		for _, s := range a.Doubts {
-			doubts = append(doubts, fmt.Sprintf("%s: pool at %s: %s", d.name, a.Span.Start, s))
+			doubts = append(doubts, fmt.Sprintf("heap at %s in %s: %s", a.Span.Start, d.name, s))
 		}
 	}
 	return slices.Concat(d.notes, d.searched, notes), slices.Concat(d.warnings, doubts)
@@ -188,6 +211,20 @@ func (d *dump) about() (notes, doubts []string) {
 type watchedPool struct {
 	layout.Pool
 	d *dump
+}
+
+// A checkedPool is a pool whose walks report even if nobody asks.
+type checkedPool struct {
+	layout.Pool
+	report func(*heap.Finding)
+}
+
+// Walk implements layout.Pool.
+func (c *checkedPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding)) layout.Survey {
+	if report == nil {
+		report = c.report
+	}
+	return c.Pool.Walk(visit, report)
 }
 
 // checkEach is how many nodes are walked between two looks at the context.
@@ -224,7 +261,7 @@ func explainImage(cmd *cobra.Command, path string, err error) error {
 }
 
 // explain says of an error what was searched and what else can be tried.
-func (d *dump) explain(flags *memoryFlags, err error) error {
+func (d *dump) explain(flags *memoryFlags, program heap.Program, err error) error {
 	if d.ctx.Err() != nil || errors.Is(err, image.ErrShrunk) {
 		return cmp.Or(d.ctx.Err(), err)
 	}
@@ -244,11 +281,24 @@ func (d *dump) explain(flags *memoryFlags, err error) error {
 	if !flags.pool.given {
 		b.WriteString("\n  --pool ADDR      where the heap begins: m_aucSysMem1, for example, in the map file")
 	}
-	b.WriteString("\n  --symbols FILE   the ELF file of the firmware\n  --config FILE    the .config it was built with")
-	if d.image.Format() == "raw" && !flags.given() {
+	if program == nil {
+		b.WriteString("\n  --symbols FILE   the ELF file of the firmware")
+	}
+	if flags.config == "" {
+		b.WriteString("\n  --config FILE    the .config it was built with")
+	}
+	if d.textual() {
+		fmt.Fprintf(&b, "\n%s looks like text: a console log is given without these flags", d.name)
+	} else if d.image.Format() == "raw" && !flags.given() {
 		b.WriteString("\nif it was to be a console log: this is no text; check what was captured, and the baud rate")
 	}
 	return errors.New(b.String())
+}
+
+// textual reports whether a raw dump looks like a console log.
+func (d *dump) textual() bool {
+	spans := d.image.Spans()
+	return d.image.Format() == "raw" && len(spans) > 0 && !isMemory(spans[0].Bytes[:min(len(spans[0].Bytes), sampleSize)])
 }
 
 // where says in a clause which addresses the image has.

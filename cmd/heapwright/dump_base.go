@@ -52,16 +52,16 @@ func (d *dump) findUnbased(h layout.Hints) error {
 			}
 			return false
 		}
-		d.notes = append(d.notes, fmt.Sprintf("the first byte of %s is taken to be at %s, %s (--base says otherwise)", d.name, base, why))
+		d.notes = append(d.notes, fmt.Sprintf("the first byte of %s is taken to be at %s, %s; if that is wrong, give --base", d.name, base, why))
 		return true
 	}
 	for _, c := range headsOf(b, h.At) {
-		if try(c.base, c.pool, fmt.Sprintf("for what looks like a pool's head in it says that it lies at %s", c.pool)) {
+		if try(c.base, c.pool, fmt.Sprintf("because the head of a pool at offset %#x says that it lies at %s", uint64(c.pool-c.base), c.pool)) {
 			return nil
 		}
 	}
 	for _, v := range basesOfLists(b) {
-		if try(v.base, 0, fmt.Sprintf("as %d empty lists in it say", v.count)) {
+		if try(v.base, 0, fmt.Sprintf("because %d empty lists in it point to themselves then", v.count)) {
 			return nil
 		}
 	}
@@ -71,7 +71,7 @@ func (d *dump) findUnbased(h layout.Hints) error {
 	if err := d.search(h); err != nil {
 		return err
 	}
-	d.notes = append(d.notes, fmt.Sprintf("nothing in %s names its address: the addresses are offsets in it (--base says otherwise)", d.name))
+	d.notes = append(d.notes, fmt.Sprintf("nothing in %s tells its address, so that addresses are offsets in it; give --base if they are not", d.name))
 	return nil
 }
 

@@ -90,6 +90,19 @@ func pieces(source string) []string {
 	return strings.Split(source, ",")
 }
 
+// inputFiles returns the files that sources are read from.
+func inputFiles(sources []string) (paths []string) {
+	for _, s := range sources {
+		for _, p := range pieces(s) {
+			if name, base := image.SplitBase(p); base != nil && !exists(p) {
+				p = name
+			}
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
 // isBased reports whether an address follows a file's name.
 func isBased(source string) bool {
 	_, base := image.SplitBase(source)

@@ -2,25 +2,31 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
 )
 
 // listDump yields the pools of a dump as one listing.
-func (in *input) listDump(cmd *cobra.Command, path string, s *source, p *progress, yield func(leak.Listing, error) bool) (more bool, err error) {
-	d, err := in.dump(cmd, path, s, p)
+func (in *input) listDump(cmd *cobra.Command, path string, s *source, yield func(leak.Listing, error) bool) (more bool, err error) {
+	d, err := in.dump(cmd, path, s)
 	if err != nil {
 		return false, err
 	}
 	defer d.close()
-	l, err := d.snapshots()
+	l, err := d.snapshots(func(f *heap.Finding) {
+		f.Source = d.name
+		in.damage++
+		in.dumpFinding(f)
+	})
 	if err != nil {
 		return false, err
 	}
 	in.sayAbout(d)
-	p.stop()
+	s.progress.stop()
 	in.count++
 	for _, snap := range l {
 		snap.Label, snap.Boot = fmt.Sprintf("listing %d", in.count), in.boots
@@ -28,10 +34,24 @@ func (in *input) listDump(cmd *cobra.Command, path string, s *source, p *progres
 	return yield(l, nil), nil
 }
 
-// sayAbout adds what is to be said of a dump. Of a series of dumps alike, it is
-// said once.
+// sayAbout adds what is to be said of a dump. What is the same of several dumps
+// is said once.
 func (in *input) sayAbout(d *dump) {
+	if in.said == nil {
+		in.said = map[string]bool{}
+	}
 	notes, warnings := d.about()
-	in.notes = append(in.notes, notes...)
+	for _, n := range notes {
+		key, _, _ := strings.Cut(strings.ReplaceAll(n, d.name, ""), evidenceMark)
+		if !in.said[key] {
+			in.said[key] = true
+			in.notes = append(in.notes, n)
+		}
+	}
 	in.warnings = append(in.warnings, warnings...)
+	l := d.pools[0].About().Layout
+	if in.layout != "" && in.layout != l {
+		in.warnings = append(in.warnings, fmt.Sprintf("%s and %s are of builds that are configured differently: %s, and %s", in.lastDump, d.name, in.layout, l))
+	}
+	in.layout, in.lastDump = l, d.name
 }

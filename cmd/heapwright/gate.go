@@ -224,9 +224,12 @@ func nameless(growth *leak.Growth) (unresolved, leaking int) {
 // It writes the new baseline if one is asked for. A damaged heap is no leak that
 // could be accepted: it fails whatever is said about leaks.
 func (g *gate) decide(cmd *cobra.Command, in *input, growth *leak.Growth) error {
-	reports := in.reports
+	reports := in.reports + in.damage
 	damaged := func(but string) error {
-		return exitError{exitCorruption, fmt.Errorf("%sthe device reported a damaged heap or a wild pointer: %s", but, plain.Plural(reports, "report"))}
+		if in.reports == 0 {
+			return exitError{exitCorruption, fmt.Errorf("%sthe dumped heap is damaged: %s", but, plain.Plural(in.damage, "finding"))}
+		}
+		return exitError{exitCorruption, fmt.Errorf("%sthe device reported a damaged heap or a wild pointer: %s", but, plain.Plural(in.reports, "report"))}
 	}
 	if g.write != "" {
 		if err := g.accept(cmd, in, growth); err != nil || reports == 0 {

@@ -32,15 +32,23 @@ type input struct {
 	doubtful string       // why the symbols look like those of another build; empty: they do not
 	// monitor has the functions that a log itself names; nil with --symbols.
 	monitor  *console.Names
-	clock    clock // of the listings so far
-	count    int   // listings so far
-	restarts int   // of the device, between listings
-	boots    int   // restarts in the logs before the one being read
+	held     *source // that take returns next
+	clock    clock   // of the listings so far
+	count    int     // listings so far
+	restarts int     // of the device, between listings
+	boots    int     // restarts in the logs before the one being read
 	// names resolves stacks in what is kept of the device's own reports about
 	// its heap; nil: nothing is kept, they are only counted.
 	names    heap.Symbolizer
 	findings []heap.Finding // up to maxFindings
 	reports  int            // all
+	// damage counts what is wrong with the heaps in dumps; dumped of findings
+	// are about that.
+	damage, dumped int
+	said           map[string]bool // of dumps
+	layout         string          // of the last dump
+	lastDump       string          // its name
+	brief          bool            // notes on dumps are to be short
 }
 
 func (in *input) flags(cmd *cobra.Command) {
@@ -59,6 +67,7 @@ func (in *input) check(cmd *cobra.Command, logs []string) error {
 	if err := in.memory.check(cmd, logs); err != nil {
 		return err
 	}
+	logs = inputFiles(logs)
 	for i, path := range logs {
 		st, err := stat(cmd, path)
 		for _, before := range logs[:i] {
@@ -69,9 +78,9 @@ func (in *input) check(cmd *cobra.Command, logs []string) error {
 			}
 			switch {
 			case same && path == before:
-				return usageError(cmd, fmt.Errorf("%s is given twice: one log has nothing to tell about itself", named(path)))
+				return usageError(cmd, fmt.Errorf("%s is given twice: it has nothing to tell about itself", named(path)))
 			case same:
-				return usageError(cmd, fmt.Errorf("%s and %s are the same file: one log has nothing to tell about itself", named(before), named(path)))
+				return usageError(cmd, fmt.Errorf("%s and %s are the same file: it has nothing to tell about itself", named(before), named(path)))
 			}
 		}
 	}
@@ -178,21 +187,25 @@ func (in *input) remarks() []string { return slices.Concat(in.warnings, in.notes
 // sayReports says that the device has complained about its heap, where the
 // document does not show that itself.
 func (in *input) sayReports(cmd *cobra.Command, out *output) {
-	if in.reports == 0 {
-		return
+	say := func(s string) {
+		if out.format == "collapsed" { // it has no place for notes
+			in.warn(cmd, out, s)
+		} else {
+			in.notes = append(in.notes, s)
+		}
 	}
-	s := "the device reported a damaged heap or a wild pointer, " + plain.Plural(in.reports, "report") + ": heapwright damage explains them"
-	if out.format == "collapsed" { // it has no place for notes
-		in.warn(cmd, out, s)
-	} else {
-		in.notes = append(in.notes, s)
+	if in.reports > 0 {
+		say("the device reported a damaged heap or a wild pointer, " + plain.Plural(in.reports, "report") + ": heapwright memcheck explains them")
+	}
+	if in.damage > 0 {
+		say("the dumped heap is damaged, " + plain.Plural(in.damage, "finding") + ": heapwright memcheck explains them")
 	}
 }
 
-// damaged is the exit code of a device that has complained about its heap; nil
-// if it has not.
+// damaged is the exit code of a device that has complained about its heap, or
+// whose dumped heap is damaged; nil if neither is so.
 func (in *input) damaged() error {
-	if in.reports > 0 {
+	if in.reports+in.damage > 0 {
 		return exitError{code: exitCorruption}
 	}
 	return nil
@@ -200,7 +213,7 @@ func (in *input) damaged() error {
 
 // sayLeftOut says how many of the device's reports were not kept.
 func (in *input) sayLeftOut() {
-	if n := in.reports - len(in.findings); n > 0 {
+	if n := in.reports - (len(in.findings) - in.dumped); n > 0 {
 		in.notes = append(in.notes, fmt.Sprintf("%s behind the first %d left out", plain.Plural(n, "report"), maxFindings))
 	}
 }
@@ -307,15 +320,13 @@ func withoutListing(err error) string {
 }
 
 func (in *input) log(cmd *cobra.Command, path string, yield func(leak.Listing, error) bool) (more bool, err error) {
-	p := startProgress(cmd, path)
-	defer p.stop()
-	f, err := in.source(cmd, path, p)
+	f, err := in.take(cmd, path)
 	if err != nil {
 		return false, err
 	}
 	defer f.close()
 	if f.memory {
-		return in.listDump(cmd, path, f, p, yield)
+		return in.listDump(cmd, path, f, yield)
 	}
 	name := sourceName(path)
 	r := console.NewReader(f.r, name)
@@ -380,6 +391,14 @@ func (in *input) finding(e *damage.Explainer, f *heap.Finding) {
 	}
 }
 
+// dumpFinding keeps a finding in a dump, if there is room.
+func (in *input) dumpFinding(f *heap.Finding) {
+	if in.names != nil && len(in.findings) < maxFindings {
+		in.findings = append(in.findings, *f)
+		in.dumped++
+	}
+}
+
 func open(cmd *cobra.Command, path string) (f io.ReadCloser, size int64, err error) {
 	if path == "-" {
 		in := cmd.InOrStdin()
@@ -390,7 +409,7 @@ func open(cmd *cobra.Command, path string) (f io.ReadCloser, size int64, err err
 	}
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, 0, fmt.Errorf("there is no file %s: give the file you captured the console to or dumped the memory to, or - for standard input", path)
+		return nil, 0, fmt.Errorf("there is no file %s: give a console log or a dump, or - for standard input", path)
 	}
 	if err != nil {
 		return nil, 0, err
@@ -417,7 +436,7 @@ func explain(cmd *cobra.Command, err error) error {
 		if name == heap.Stdin {
 			name = "-"
 		}
-		return exitError{exitCorruption, fmt.Errorf("%w\nto see what they mean:\n  heapwright damage %s", err, name)}
+		return exitError{exitCorruption, fmt.Errorf("%w\nto see what they mean:\n  heapwright memcheck %s", err, name)}
 	}
 	hint := "capture the console while you type memused on the device (it needs LOSCFG_MEM_LEAKCHECK)"
 	switch none.Kind {

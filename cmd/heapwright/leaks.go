@@ -26,10 +26,11 @@ type leaks struct {
 func newLeaks() *cobra.Command {
 	v := leaks{out: output{more: []string{"pprof", "collapsed", "sarif", "junit", "github"}}}
 	cmd := &cobra.Command{
-		Use:   "leaks LOG...",
+		Use:   "leaks SOURCE...",
 		Short: "Show which call sites leak, and why they are believed to",
-		Long: `Show which call sites leak, over all memused listings in the logs, with a
-verdict and its reason for each. Several logs are one series in the order given.
+		Long: `Show which call sites leak, over all memused listings in console logs and all
+RAM dumps, with a verdict and its reason for each. Several sources are one
+series in the order given; a dump counts as a listing.
 
 A site is CONFIRMED when new nodes keep coming and old ones never go: a cache
 grows too, but its nodes are replaced, or it stops. That takes four listings;
@@ -70,6 +71,9 @@ wild pointer, 4 inconclusive: the listings cannot tell what growth means.
   heapwright leaks console.log --symbols fw.elf --format junit -o leaks.xml
   heapwright leaks console.log --symbols fw.elf --format github
 
+  heapwright leaks 1.bin 2.bin 3.bin 4.bin --base 0x80000000 --config .config
+  heapwright leaks *.core --symbols fw.elf --layout liteos --pool 0x800578c0
+
   heapwright leaks console.log --from 3 --to 8
   heapwright leaks console.log --from "soak test begins" --to "soak test ends"
   heapwright leaks console.log --wrapper app_malloc --wrapper "*_alloc"
@@ -79,7 +83,7 @@ wild pointer, 4 inconclusive: the listings cannot tell what growth means.
   heapwright leaks soak.log --symbols firmware.elf --baseline known.json
   heapwright leaks soak.log --suppressions leaks.supp --fail-on suspect
   heapwright leaks soak.log --fail-on none`,
-		Args: args(1, 0, "at least one LOG, or - for standard input"),
+		Args: args(1, 0, "at least one SOURCE, a log or dump, or - for standard input"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
 			if err := v.check(cmd, logs); err != nil {
 				return err

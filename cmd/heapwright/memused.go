@@ -27,23 +27,29 @@ type memused struct {
 func newMemused() *cobra.Command {
 	m := memused{out: output{more: []string{"pprof", "collapsed"}}}
 	cmd := &cobra.Command{
-		Use:   "memused LOG",
-		Short: "List the used nodes of a listing, with function names",
-		Long: `List the used nodes of a listing, the last one unless told otherwise, with the
-functions that allocated them; or with -g the call chains and how many nodes
-each holds. The text of LiteOS listings is a console log again, which any verb
-reads.
+		Use:   "memused SOURCE",
+		Short: "List the used nodes of a listing or dump, with function names",
+		Long: `List the used nodes of a dumped heap, or of a listing in a console log, the last
+one unless told otherwise, with the functions that allocated them; or with -g
+the call chains and how many nodes each holds. The text of LiteOS listings is a
+console log again, which any verb reads.
 
-Exit codes: 0 shown, 2 wrong usage or unreadable input, 3 shown, but the device
-reported a damaged heap or a wild pointer.`,
-		Example: `  heapwright memused console.log --symbols firmware.elf
+The size of a node is what was asked for or, in dumps of allocators that do not
+record that, what its user may write. The total counts headers and padding.
+
+Exit codes: 0 shown, 2 wrong usage or unreadable input, 3 shown, but the heap is
+damaged, or the device reported that or a wild pointer: see memcheck.`,
+		Example: `  heapwright memused ram.bin --symbols firmware.elf
+  heapwright memused ram.bin --base 0x80000000 --pool 0x800578c0
+  heapwright memused ram.bin --config .config --layout liteos --format json
+  heapwright memused console.log --symbols firmware.elf
   heapwright memused console.log -g --symbols firmware.elf --top 10
   heapwright memused console.log -g --symbols firmware.elf --verbose
   heapwright memused console.log -g --symbols fw.elf --format pprof -o heap.pb
   heapwright memused console.log --listing 3
   heapwright memused console.log --all -o listings.log
   heapwright memused - --format json < console.log`,
-		Args: args(1, 1, "one LOG, or - for standard input"),
+		Args: args(1, 1, "one SOURCE, a log or dump, or - for standard input"),
 		RunE: func(cmd *cobra.Command, logs []string) error {
 			if err := m.in.check(cmd, logs); err != nil {
 				return err
@@ -74,11 +80,26 @@ reported a damaged heap or a wild pointer.`,
 	return cmd
 }
 
-func (m *memused) run(cmd *cobra.Command, log string) error {
+func (m *memused) run(cmd *cobra.Command, path string) error {
 	sym, err := m.in.symbolizer()
 	if err != nil {
 		return err
 	}
+	if !m.group {
+		s, err := m.in.source(cmd, path)
+		if err != nil {
+			return err
+		}
+		if s.memory {
+			return m.dump(cmd, path, s, sym)
+		}
+		m.in.held = s
+	}
+	return m.list(cmd, path, sym)
+}
+
+// list shows listings of a log, or of anything grouped.
+func (m *memused) list(cmd *cobra.Command, log string, sym heap.Symbolizer) error {
 	if m.all {
 		err := m.out.write(cmd, func(w io.Writer, o report.Options) error {
 			nodes := m.nodes(w, sym, o)

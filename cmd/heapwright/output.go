@@ -90,6 +90,7 @@ func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
 	if o.format != "text" && o.format != "json" && !slices.Contains(o.more, o.format) {
 		return usageError(cmd, fmt.Errorf("--format is %s, not %q", o.formats(), o.format))
 	}
+	in.brief = o.format == "text" && !o.verbose
 	if o.topSet = cmd.Flags().Changed("top"); o.topSet && o.top < 0 {
 		return usageError(cmd, fmt.Errorf("--top is a number of call sites, 0 for all, not %d", o.top))
 	}
@@ -106,7 +107,7 @@ func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
 	if _, open := descriptor(o.file); o.file == "-" || open || err != nil || !st.Mode().IsRegular() {
 		return nil
 	}
-	for _, path := range append([]string{in.symbols}, logs...) {
+	for _, path := range append([]string{in.symbols, in.memory.config}, inputFiles(logs)...) {
 		if given, err := stat(cmd, path); err == nil && os.SameFile(st, given) {
 			return usageError(cmd, fmt.Errorf("-o %s would overwrite the input %s: give another name", o.file, named(path)))
 		}

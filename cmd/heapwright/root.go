@@ -36,7 +36,7 @@ func verbs() []*cobra.Command {
 		newLeaks(),
 		newMemused(),
 		newDiff(),
-		newDamage(),
+		newMemcheck(),
 		newMap(),
 		newMenuconfig(),
 		newConfig(),
@@ -49,21 +49,28 @@ func newRoot() *cobra.Command {
 	cobra.EnableCommandSorting = false
 	root := &cobra.Command{
 		Use:   "heapwright",
-		Short: "Find memory leaks in what a device prints on its console",
-		Long: `Find memory leaks in what a device prints on its console.
+		Short: "Find memory leaks and heap damage in the logs and dumps of devices",
+		Long: `Find memory leaks and heap damage in the console logs and RAM dumps of devices.
 
-On the device, build with LOSCFG_MEM_LEAKCHECK, capture the serial console to a
-file, and type memused a few times while the device works. Then:
+Logs: build with LOSCFG_MEM_LEAKCHECK, capture the serial console to a file, and
+type memused a few times while the device works. Then:
 
   heapwright leaks console.log --symbols firmware.elf
 
-heapwright damage explains what the device reported about a damaged heap.
-OpenHarmony, NuttX, ESP-IDF, RT-Thread and Zephyr logs are read, too.
+Dumps: of a device that is dead or silent, save the RAM with a debugger. Then:
+
+  heapwright memcheck ram.bin --symbols firmware.elf
+
+heapwright memcheck also explains what a log says about a damaged heap. Logs of
+OpenHarmony, NuttX, ESP-IDF, RT-Thread and Zephyr are read, too.
 
 heapwright demo shows the same on a small program, without a device.
 
-LOG is a console log, or - for standard input. FILE for --symbols is the ELF
-file of the firmware, what nm -n -S -C printed of it, or the linker's map file.
+SOURCE is a console log, or memory: a raw RAM dump (ram.bin, or with its address
+ram.bin@0x80000000), an ELF core, Intel HEX or S-records; any of them may be
+packed with gzip; or - for standard input. Pieces of one memory are joined with
+commas: core,sram.bin@0x20000000. FILE for --symbols is the ELF file of the
+firmware, what nm -n -S -C printed of it, or the linker's map file.
 
 Exit codes: 0 clean, 1 leak confirmed, 2 wrong usage or unreadable input,
 3 corruption found, 4 inconclusive.`,
@@ -258,7 +265,7 @@ func args(least, most int, what string) cobra.PositionalArgs {
 			return nil
 		}
 		if len(given) == 0 {
-			return usageError(cmd, fmt.Errorf("which log? %s needs %s", cmd.Name(), what))
+			return usageError(cmd, fmt.Errorf("which source? %s needs %s", cmd.Name(), what))
 		}
 		return usageError(cmd, fmt.Errorf("%s needs %s, not %d arguments", cmd.Name(), what, len(given)))
 	}

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScript runs the command as a person would. The scripts find the real
-// logs in $LOGS and programs in $ELFS; they copy what they need so that outputs
+// logs in $LOGS, programs in $ELFS and memory in $DUMPS; they copy what they need so that outputs
 // hold short names.
 func TestScript(t *testing.T) {
 	logs, err := filepath.Abs("../../console/testdata")
@@ -37,12 +37,17 @@ func TestScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dumps, err := filepath.Abs("../../image/layout/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LOGS", logs)
 			e.Setenv("ELFS", elfs)
+			e.Setenv("DUMPS", dumps)
 			e.Setenv("COLUMNS", "80")
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // a second for each command otherwise
 			return nil
@@ -129,17 +134,17 @@ func hidden(ts *testscript.TestScript, dir string) (names []string) {
 	return names
 }
 
-// gzipFile writes a compressed file: gzip FILE.
+// gzipFile packs a file: gzip FROM TO.
 func gzipFile(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: gzip FILE")
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: gzip FROM TO")
 	}
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	_, err := io.WriteString(w, "hello")
+	_, err := io.WriteString(w, ts.ReadFile(args[0]))
 	ts.Check(err)
 	ts.Check(w.Close())
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o666))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b.Bytes(), 0o666))
 }
 
 // hangup runs a command whose output nobody reads beyond the first line, and
@@ -240,7 +245,7 @@ func stuck(ts *testscript.TestScript, neg bool, args []string) {
 // Ctrl-C while a log is being read: no answer, no message, the exit code of
 // shells.
 func TestInterruptedReading(t *testing.T) {
-	for _, verb := range []string{"leaks", "memused", "diff", "damage"} {
+	for _, verb := range []string{"leaks", "memused", "diff", "memcheck"} {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		root := newRoot()

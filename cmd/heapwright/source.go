@@ -25,21 +25,43 @@ type source struct {
 	// which can be mapped, and not from r.
 	memory, file bool
 	// missing says, once a log is read, what is missing at its end.
-	missing func() []string
-	close   func() error
+	missing  func() []string
+	progress *progress
+	closer   io.Closer
+}
+
+// close may be called twice.
+func (s *source) close() {
+	s.progress.stop()
+	s.closer.Close()
+}
+
+// take returns the source that is held, or opens the one at path.
+func (in *input) take(cmd *cobra.Command, path string) (*source, error) {
+	if s := in.held; s != nil {
+		in.held = nil
+		return s, nil
+	}
+	return in.source(cmd, path)
 }
 
 // source opens what a verb was given and finds out what it is.
-func (in *input) source(cmd *cobra.Command, path string, p *progress) (*source, error) {
+func (in *input) source(cmd *cobra.Command, path string) (_ *source, err error) {
+	p := startProgress(cmd, path)
+	defer func() {
+		if err != nil {
+			p.stop()
+		}
+	}()
 	if path != "-" && in.memory.isMemory(path) {
-		return &source{memory: true, file: true, close: func() error { return nil }}, nil
+		return &source{memory: true, file: true, progress: p, closer: io.NopCloser(nil)}, nil
 	}
 	f, size, err := open(cmd, path)
 	if err != nil {
 		return nil, err
 	}
 	p.next(size)
-	s := &source{r: &watched{cmd.Context(), f, p}, close: f.Close, missing: func() []string { return nil }}
+	s := &source{r: &watched{cmd.Context(), f, p}, closer: f, progress: p, missing: func() []string { return nil }}
 	switch file, ok := f.(*os.File); {
 	case in.memory.given():
 		s.memory = true

@@ -144,18 +144,28 @@ func (p *heapwrightPool) describe(h *Hints) {
 	if !p.endAt {
 		a.Doubts = append(a.Doubts, "where the pool ends is not known: it is taken to reach to the end of the memory")
 	}
-	p.region.Survey(func(s, _, _ *survey.Seen) bool {
+	var last uint32
+	born := func(c unsafe.Pointer) {
+		if c != nil && p.lay.Stacks {
+			last = max(last, *node.Birth(c))
+		}
+	}
+	p.region.Glide(func(_ uint32, _ node.Header, c unsafe.Pointer) bool {
+		a.Seen++
+		a.Sound++
+		born(c)
+		return true
+	}, func(s, _, _ *survey.Seen) bool {
 		a.Seen++
 		if s.Sound() {
 			a.Sound++
 		}
-		if c := p.region.Evidence(s); c != nil && p.lay.Stacks {
-			a.Tick = max(a.Tick, uint64(*node.Birth(c)))
-		}
+		born(p.region.Evidence(s))
 		return true
 	})
+	a.Tick = uint64(last)
 	if a.Tick > 0 {
-		say("the last allocation or free of a node that is still there was %s after the creation", plain.Duration(ticks(a.Tick, a.TickHz)))
+		say("the last allocation or free of a node that is still there was %s after the creation", plain.Duration(ticks(a.Tick-1, a.TickHz)))
 	}
 }
 

@@ -216,7 +216,9 @@ func (w *hwWalk) finish(whole bool) {
 		return
 	case !whole:
 		there := uint64(r.Limit) * node.Unit
-		if n := len(sv.Gaps); n == 0 || sv.Gaps[n-1].End < w.about.Span.End {
+		if n := len(sv.Gaps); n > 0 && sv.Gaps[n-1].End > r.Addr(r.Limit) {
+			sv.Gaps[n-1].End = w.about.Span.End
+		} else {
 			w.addGap(r.Limit, st.Size/node.Unit, "not in the image")
 		}
 		st.Free = 0

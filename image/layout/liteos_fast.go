@@ -92,9 +92,9 @@ func (w *walker) scan32(win []byte, at heap.Addr, offs *offsets) (n int) {
 			c := win[off : off+ctl]
 			f, g := (*[20]byte)(b), (*[20]byte)(c)
 			s := binary.LittleEndian.Uint32(f[16:])
-			same := binary.LittleEndian.Uint64(g[:]) ^ x | binary.LittleEndian.Uint64(g[8:]) ^ y |
-				uint64(binary.LittleEndian.Uint32(g[16:])^s|binary.LittleEndian.Uint32(c[size:])^word)
-			if same != 0 || s != first^second^uint32(y)^uint32(y>>32)^word^sumKey {
+			if binary.LittleEndian.Uint64(g[:]) != x || binary.LittleEndian.Uint64(g[8:]) != y ||
+				binary.LittleEndian.Uint32(g[16:]) != s || binary.LittleEndian.Uint32(c[size:]) != word ||
+				s != first^second^uint32(y)^uint32(y>>32)^word^sumKey {
 				break
 			}
 		}
@@ -144,10 +144,10 @@ func (w *walker) scan64(win []byte, at heap.Addr, offs *offsets) (n int) {
 			f, g := (*[40]byte)(b), (*[40]byte)(c)
 			gap := binary.LittleEndian.Uint32(f[24:])
 			s := binary.LittleEndian.Uint64(f[32:])
-			same := binary.LittleEndian.Uint64(g[:]) ^ first | binary.LittleEndian.Uint64(g[8:]) ^ second |
-				binary.LittleEndian.Uint64(g[16:]) ^ prev | binary.LittleEndian.Uint64(g[32:]) ^ s |
-				uint64(binary.LittleEndian.Uint32(g[24:])^gap|binary.LittleEndian.Uint32(c[size:])^word)
-			if same != 0 || s != first^second^prev^uint64(gap)^uint64(word)^sumKey {
+			if binary.LittleEndian.Uint64(g[:]) != first || binary.LittleEndian.Uint64(g[8:]) != second ||
+				binary.LittleEndian.Uint64(g[16:]) != prev || binary.LittleEndian.Uint64(g[32:]) != s ||
+				binary.LittleEndian.Uint32(g[24:]) != gap || binary.LittleEndian.Uint32(c[size:]) != word ||
+				s != first^second^prev^uint64(gap)^uint64(word)^sumKey {
 				break
 			}
 		}
