@@ -97,6 +97,10 @@ type Config struct {
 	// (LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK). Its cost grows with the pool.
 	IntegrityCheck bool
 
+	// SizeCheck is the level at which NodeSize, CopyChecked and SetChecked look
+	// up nodes (LOSCFG_BASE_MEM_NODE_SIZE_CHECK). It costs nothing elsewhere.
+	SizeCheck CheckLevel
+
 	// OnFinding receives every finding of Alloc, Free and their kin. It is
 	// called without the pool's lock held, on the goroutine whose operation
 	// noticed, possibly from several goroutines at a time; it may use the
@@ -139,6 +143,8 @@ func (c *Config) resolve() (err error) {
 		return fmt.Errorf("heapwright: Config.MaxSize is %d, want 0 to %d", c.MaxSize, int64(maxPool))
 	case int64(len(c.Region)) > maxPool:
 		return fmt.Errorf("heapwright: Config.Region has %d bytes, at most %d can be managed", len(c.Region), int64(maxPool))
+	case c.SizeCheck > CheckHigh:
+		return fmt.Errorf("heapwright: Config.SizeCheck is %d, want CheckOff, CheckLow or CheckHigh", c.SizeCheck)
 	case c.Policy > Panic:
 		return fmt.Errorf("heapwright: Config.Policy is %d, want Report or Panic", c.Policy)
 	}

@@ -197,6 +197,12 @@ func Pool(t *kconfig.Tree) (cfg heapwright.Config, warnings []string, err error)
 			cfg.OmitLR = heapwright.None
 		}
 	}
+	if on("LOSCFG_BASE_MEM_NODE_SIZE_CHECK") {
+		cfg.SizeCheck = heapwright.CheckLow
+		if on("HEAPWRIGHT_CHECK_LEVEL_HIGH") {
+			cfg.SizeCheck = heapwright.CheckHigh
+		}
+	}
 	if on("HEAPWRIGHT_ON_FINDING_PANIC") {
 		cfg.Policy = heapwright.Panic
 	}

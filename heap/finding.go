@@ -41,6 +41,9 @@ const (
 	DoubleFree    Kind = "double-free"         // freed before
 	InQuarantine  Kind = "quarantined-node"    // in memory withdrawn after damage
 	InPoolControl Kind = "inside-pool-control" // in the pool's own head or tail
+
+	// PastEnd: a checked write would have left its node, and was refused.
+	PastEnd Kind = "write-past-end"
 )
 
 // WildPointer reports whether the finding is about a pointer passed by the
