@@ -92,6 +92,52 @@ func load(path string, environ []string) (heapwright.Config, []string, error) {
 	return cfg, append(warnings, more...), err
 }
 
+// Override returns the configuration that the environment makes of one that a
+// program has by itself, whose features are the defaults then. What no variable is
+// about stays as it is in cfg.
+func Override(cfg heapwright.Config) (heapwright.Config, []string, error) {
+	return override(cfg, os.Environ())
+}
+
+func override(cfg heapwright.Config, environ []string) (heapwright.Config, []string, error) {
+	t := Menu()
+	for _, s := range []struct {
+		name, value string
+		given       bool
+	}{
+		{"LOSCFG_MEM_LEAKCHECK", "y", cfg.LeakCheck},
+		{"LOSCFG_MEM_HEAD_BACKUP", "y", cfg.HeadBackup},
+		{"LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK", "y", cfg.IntegrityCheck},
+		{"LOSCFG_BASE_MEM_NODE_SIZE_CHECK", "y", cfg.SizeCheck != heapwright.CheckOff},
+		{"HEAPWRIGHT_CHECK_LEVEL_HIGH", "y", cfg.SizeCheck == heapwright.CheckHigh},
+		{"HEAPWRIGHT_ON_FINDING_PANIC", "y", cfg.Policy == heapwright.Panic},
+		{"LOS_OMIT_LR_CNT", strconv.Itoa(max(0, cfg.OmitLR)), cfg.LeakCheck && cfg.OmitLR != 0},
+		{"LOS_RECORD_LR_CNT", strconv.Itoa(cfg.RecordLR), cfg.LeakCheck && cfg.RecordLR > 0},
+		{"HEAPWRIGHT_POOL_NAME", cfg.Name, cfg.Name != ""},
+		{"HEAPWRIGHT_POOL_FILE", cfg.File, cfg.File != ""},
+	} {
+		if !s.given {
+			continue
+		}
+		if s.value == "y" {
+			t.Enable(s.name)
+		}
+		if err := t.Set(s.name, s.value); err != nil {
+			return cfg, nil, fmt.Errorf("config: %w", err)
+		}
+	}
+	warnings, err := Environment(t, environ)
+	if err != nil {
+		return cfg, warnings, err
+	}
+	made, more, err := Pool(t)
+	made.Region, made.OnFinding = cfg.Region, cfg.OnFinding
+	if made.MaxSize == 0 {
+		made.MaxSize = cfg.MaxSize
+	}
+	return made, append(warnings, more...), err
+}
+
 // Read loads a configuration into the menu. Symbols that the menu does not have
 // are warnings, whatever else has no effect is an error.
 func Read(t *kconfig.Tree, r io.Reader, name string) (warnings []string, err error) {

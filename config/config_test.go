@@ -90,3 +90,21 @@ func TestLoad(t *testing.T) {
 		t.Errorf("a missing file: %v", err)
 	}
 }
+
+func TestOverride(t *testing.T) {
+	own := heapwright.Config{Name: "x", MaxSize: 1 << 20, LeakCheck: true, RecordLR: 2, SizeCheck: heapwright.CheckHigh, Policy: heapwright.Panic}
+	cfg, warnings, err := override(own, nil)
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	want := own
+	want.OmitLR = heapwright.DefaultOmitLR
+	if d := cmp.Diff(want, cfg); d != "" {
+		t.Error(d)
+	}
+	cfg, _, err = override(own, []string{"HEAPWRIGHT_MEM_LEAKCHECK=n", "HEAPWRIGHT_MEM_HEAD_BACKUP=y", "HEAPWRIGHT_MAX_MIB=2"})
+	want = heapwright.Config{Name: "x", MaxSize: 2 << 20, HeadBackup: true, SizeCheck: heapwright.CheckHigh, Policy: heapwright.Panic}
+	if d := cmp.Diff(want, cfg); d != "" || err != nil {
+		t.Error(d, err)
+	}
+}

@@ -24,6 +24,8 @@ type Config struct {
 	Duration time.Duration // how long the workload runs
 	Seed     uint64        // of the workload: the same operations for the same seed
 	Bugs     Bugs
+	// Pool says which features the pool has; nil: those that the tour shows.
+	Pool *heapwright.Config
 
 	Out      io.Writer // the tour
 	Progress io.Writer // a terminal for a line about progress; may be nil
@@ -39,6 +41,19 @@ type Demo struct {
 	work  *workload
 	out   *printer
 	found []heap.Finding // by the pool, while it was used
+
+	features heapwright.Config
+}
+
+// Features are those that the pool has unless told otherwise.
+func Features() heapwright.Config {
+	return heapwright.Config{
+		Name:       "demo",
+		MaxSize:    256 << 20,
+		LeakCheck:  true,
+		RecordLR:   2, // who wanted the memory, and who called them
+		HeadBackup: true,
+	}
 }
 
 // New sets the program up. Close gives back what it holds.
@@ -50,17 +65,16 @@ func New(cfg Config) (*Demo, error) {
 		cfg.Width = 80
 	}
 	d := &Demo{cfg: cfg, out: &printer{w: cfg.Out, width: cfg.Width}}
-	pool, err := heapwright.New(heapwright.Config{
-		Name:       "demo",
-		MaxSize:    256 << 20,
-		LeakCheck:  true,
-		RecordLR:   2, // who wanted the memory, and who called them
-		HeadBackup: true,
-		OnFinding: func(f heap.Finding) {
-			d.found = append(d.found, f)
-			shell.WriteFinding(d.out, &f, symbol.Process, nil)
-		},
-	})
+	features := Features()
+	if cfg.Pool != nil {
+		features = *cfg.Pool
+	}
+	d.features = features
+	features.OnFinding = func(f heap.Finding) {
+		d.found = append(d.found, f)
+		shell.WriteFinding(d.out, &f, symbol.Process, nil)
+	}
+	pool, err := heapwright.New(features)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +101,11 @@ func (d *Demo) Run(ctx context.Context) error {
 	if err := d.leakTour(ctx); err != nil {
 		return err
 	}
-	if d.cfg.Bugs.Overflow {
+	switch {
+	case !d.cfg.Bugs.Overflow:
+	case !d.features.HeadBackup:
+		d.out.say("The cache does not overflow a buffer now: without LOSCFG_MEM_HEAD_BACKUP the header that it destroys could not be restored.")
+	default:
 		if err := d.overflowTour(); err != nil {
 			return err
 		}
@@ -98,7 +116,7 @@ func (d *Demo) Run(ctx context.Context) error {
 // leakTour marks the pool when the cache is full, works on, and looks at what
 // has changed.
 func (d *Demo) leakTour(ctx context.Context) error {
-	d.out.say("A cache of %d entries keeps its keys and values in a pool with leak check and head backup. Growth means nothing while it fills up; then, a mark:", entries)
+	d.out.say("A cache of %d entries keeps its keys and values in a pool %s. Growth means nothing while it fills up; then, a mark:", entries, d.with())
 	p := &progress{w: d.cfg.Progress}
 	tick := func() {
 		p.show("%d operations, %d entries, %d used nodes", d.work.ops, d.cache.Len(), d.pool.Stats().UsedNodes)
@@ -145,6 +163,8 @@ func (d *Demo) leakTour(ctx context.Context) error {
 		return err
 	}
 	switch v := judge(before, now); {
+	case !d.features.LeakCheck:
+		d.out.say("=> Used nodes were %d and are %d. Who allocated them nobody has recorded: LOSCFG_MEM_LEAKCHECK is off.", len(before.Nodes), len(now.Nodes))
 	case filling, d.work.ops-from < entries: // Ctrl-C has come early
 		d.out.say("=> Too early to tell a leak from a cache that fills up. Let it run for longer.")
 	case !v.grew:
@@ -154,6 +174,19 @@ func (d *Demo) leakTour(ctx context.Context) error {
 			v.frame.Function, place(v.frame), v.growth, 100*v.share)
 	}
 	return nil
+}
+
+// with names the features of the pool.
+func (d *Demo) with() string {
+	switch f := &d.features; {
+	case f.LeakCheck && f.HeadBackup:
+		return "with leak check and head backup"
+	case f.LeakCheck:
+		return "with leak check"
+	case f.HeadBackup:
+		return "with head backup"
+	}
+	return "with all debugging off"
 }
 
 // verdict is what the difference of two snapshots says about a leak.
