@@ -82,8 +82,8 @@ func theOne(all []variable) (s heap.Span, ok bool) {
 
 // VariableAt returns the name of the variable that addr lies in, readable as
 // those of functions are, and where it lies. Of several that begin at one address
-// those with a size count before labels, then global ones, then the one with the
-// shorter name. A variable whose size the file does not tell is taken to reach to
+// those with a size count before labels, those that people name before those of
+// linkers, then global ones, then the one with the shorter name. A variable whose size the file does not tell is taken to reach to
 // the next one, as long as the section of Data that it is in.
 func (t *Table) VariableAt(addr heap.Addr) (name string, at heap.Span, ok bool) {
 	above := sort.Search(len(t.byAddress), func(i int) bool { return t.variables[t.byAddress[i]].addr > uint64(addr) })
@@ -102,7 +102,7 @@ func (t *Table) VariableAt(addr heap.Addr) (name string, at heap.Span, ok bool) 
 		if uint64(addr)-v.addr >= v.size {
 			continue
 		}
-		if best.name == "" || has && !sized || has == sized && (v.rank > best.rank || v.rank == best.rank && len(v.name) < len(best.name)) {
+		if best.name == "" || has && !sized || has == sized && v.before(&best) {
 			best, sized = v, has
 		}
 	}
@@ -110,6 +110,15 @@ func (t *Table) VariableAt(addr heap.Addr) (name string, at heap.Span, ok bool) 
 		return "", heap.Span{}, false
 	}
 	return t.names.readable(best.name), heap.Span{Start: heap.Addr(best.addr), End: heap.Addr(best.addr + best.size)}, true
+}
+
+// before reports whether v is the better name for what o names, too.
+func (v *variable) before(o *variable) bool {
+	return cmp.Or(
+		cmp.Compare(internal(v.name), internal(o.name)),
+		cmp.Compare(o.rank, v.rank),
+		cmp.Compare(len(v.name), len(o.name)),
+	) < 0
 }
 
 // unsized returns how far a variable can reach whose size is not known; above is
