@@ -94,12 +94,11 @@ func (w *chainWalk) endsAt(n *chainNode) heap.Addr {
 // most, and no further.
 func (w *chainWalk) shorter(cur, next *chainSeen) heap.Addr {
 	var n chainNode
+	// If the end node does not say which node is the last, others can be that
+	// only if this one is not.
+	last := next.at != w.end || w.layout.link(&cur.chainNode, &next.chainNode) == chainDenies
 	for at := cur.at + max(w.minimum, w.align); at < next.at; at += w.align {
-		if at = w.there(at); at >= next.at {
-			break
-		}
-		if w.budget--; w.budget <= 0 {
-			w.spent = true
+		if at = w.seek(at, next.at); at >= next.at {
 			break
 		}
 		n = chainNode{at: at}
@@ -110,7 +109,8 @@ func (w *chainWalk) shorter(cur, next *chainSeen) heap.Addr {
 			w.budget--
 			to := chainNode{at: at.at + at.length}
 			w.layout.read(&to)
-			if to.bad&chainMissing != 0 || w.layout.link(&at, &to) != chainNames || to.bad&chainLost != 0 && to.at != w.end {
+			said := w.layout.link(&at, &to)
+			if to.bad&chainMissing != 0 || said == chainDenies || said == chainSilent && !to.hidden && !(last && to.at == w.end) || to.bad&chainLost != 0 && to.at != w.end {
 				break
 			}
 			if to.at >= next.at {
@@ -120,6 +120,25 @@ func (w *chainWalk) shorter(cur, next *chainSeen) heap.Addr {
 		}
 	}
 	return 0
+}
+
+// seek returns the first place in [at, limit) that is worth being read, limit if
+// there is none or the budget is spent.
+func (w *chainWalk) seek(at, limit heap.Addr) heap.Addr {
+	const quick = 16 // places that cost as much as reading one header
+	if at = w.there(at); at < limit && w.budget > 0 {
+		from := at
+		w.budget--
+		if w.seeker != nil {
+			at = w.seeker.seek(at, min(limit, at+heap.Addr(w.budget*quick)*w.align))
+			w.budget -= int64((at - from) / w.align / quick)
+		}
+	}
+	if w.budget <= 0 && at < limit {
+		w.spent = true
+		return limit
+	}
+	return min(at, limit)
 }
 
 // there returns the first place from at on that is in the image.
@@ -142,11 +161,7 @@ func (w *chainWalk) sync(from, near heap.Addr) (q, prev heap.Addr) {
 	count := 0
 	found := chainNode{at: w.end}
 	for at := (from + w.align - 1) &^ (w.align - 1); at < w.end; at += w.align {
-		if at = w.there(at); at >= w.end {
-			break
-		}
-		if w.budget--; w.budget <= 0 {
-			w.spent = true
+		if at = w.seek(at, w.end); at >= w.end {
 			break
 		}
 		n := chainNode{at: at}
