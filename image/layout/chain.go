@@ -157,9 +157,11 @@ type chainWalk struct {
 	stop   bool
 	node   heap.Node
 	judge  chainJudge
-	seeker chainSeeker // nil: there is none
-	budget int64       // headers that may still be read in searches
-	spent  bool        // a search was given up
+	seeker chainSeeker   // nil: there is none
+	budget int64         // headers that may still be read in searches
+	spent  bool          // a search was given up
+	room   [4]chainNode  // what searches look at
+	weak   [32]chainNode // starts of nodes that nothing confirms yet
 }
 
 // run goes over all nodes. What is wrong with one can depend on the one behind
