@@ -86,3 +86,14 @@ node:0xb74f8 checksum=0xa1525136[0xa1525136] freeNodeInfo.pstPrev=0xfff48b07 fre
 	// Output:
 	// an overflow: task net's buffer of at most 3000 bytes at 0xb751c was written past its end with 'A' (0x41), by at least 72 bytes if it left no gap
 }
+
+func ExamplePlaces() {
+	var p damage.Places
+	p.Add(heap.Span{Start: 0x20000000, End: 0x20000040}, "the pool's head")
+	p.AddNode(&heap.Node{Addr: 0x20000040, Payload: 0x20000050, Total: 64})
+	fmt.Println(p.Where(0x20000054))
+	fmt.Println(p.Where(0x20000010))
+	// Output:
+	// the payload of node 0x20000040
+	// the pool's head
+}

@@ -61,6 +61,34 @@
 // count as evenly spaced, except that steps in which much less happened than
 // usual, at the sites that free what they allocate, are taken for short.
 //
+// # Unreferenced nodes
+//
+// A dump of a whole memory tells more than a listing: which nodes no chain of
+// pointers leads to from the program's variables, stacks and registers
+// ([Losses], with what package reach finds). Such a node is lost, directly if no
+// lost node leads to it either. That is evidence of another kind than growth:
+//
+//   - Where growth makes a site [Confirmed] or [Suspect] and at least as many of
+//     its nodes as half of those that leaked are lost, directly or not, both
+//     agree: it is Confirmed.
+//   - Nodes lost directly at a site that does not seem to grow make it Suspect.
+//     It is Confirmed if the roots are complete, pointers were looked for at
+//     every byte offset, so that none can hide in a packed structure, and at
+//     least five nodes are lost: of a few the pointer may be in a register that
+//     the dump lacks, or with a device.
+//   - Where roots are missing, lost nodes prove nothing: what does not grow is
+//     [Inconclusive] then, and what grows stays what growth made it.
+//   - Nodes that are lost only through others are no evidence against their own
+//     site.
+//   - Growth of which nothing is lost stays what it is: a container grows that
+//     nobody empties. Site.Held says how a node of it is reached.
+//
+// Nodes found lost are lost, but for pointers stored in another form; nodes
+// found referenced may be referenced by a number that looks like an address. So
+// figures are lower bounds. Baselines, suppressions and gates treat these
+// verdicts like all others; but a suppression that declares a cache does not
+// cover nodes that nothing leads to.
+//
 // # How well it does
 //
 // Simulated devices have 400 call sites: 12 leaking ones of six kinds (steady,

@@ -154,17 +154,19 @@ func (s *LostSite) head(h LostHead) {
 
 // Finish judges the call sites of the growth again, now that it is known which
 // of their nodes are lost, sorts them anew, and sets its Unreferenced. gaps and
-// unaligned are as in Unreferenced. held returns how a node is reached, a step
+// unaligned are as in Unreferenced. held returns how nodes are reached, a step
 // each, and is asked for one node of each site that seems to leak though
 // nothing of it is lost. It must be called once, before baselines and
 // suppressions are applied.
-func (l *Losses) Finish(gaps string, unaligned bool, held func(heap.Addr) []string) {
+func (l *Losses) Finish(gaps string, unaligned bool, held func([]heap.Addr) [][]string) {
 	l.u.Gaps, l.u.Unaligned = gaps, unaligned
 	known := map[*Site]bool{}
 	for i := range l.g.Sites {
 		known[&l.g.Sites[i]] = true
 	}
 	var strangers []Site
+	var samples []heap.Addr
+	var growing []*Site
 	for _, site := range l.order {
 		s := l.sites[site]
 		l.judge(site, s)
@@ -174,9 +176,13 @@ func (l *Losses) Finish(gaps string, unaligned bool, held func(heap.Addr) []stri
 				site.key, site.Sized = chainKey(site.Frames), true
 				strangers = append(strangers, *site)
 			}
-		} else if site.grows() {
-			site.Held = held(l.samples[site].Addr)
+		} else if site.grows() && known[site] {
+			samples = append(samples, l.samples[site].Addr)
+			growing = append(growing, site)
 		}
+	}
+	for i, steps := range held(samples) {
+		growing[i].Held = steps
 	}
 	l.g.Sites = append(l.g.Sites, strangers...)
 	l.g.sort()

@@ -1,8 +1,11 @@
 package report
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/heapwright/heapwright/heap"
 	pools "github.com/heapwright/heapwright/image/layout"
@@ -91,7 +94,6 @@ func (t *text) explanation(e *Explanation, sym heap.Symbolizer) {
 	b.node("in front of it", e.Before)
 	b.node("behind it", e.Behind)
 	if len(e.Fields) > 0 {
-		b.heading("head")
 		b.head(e)
 	}
 	b.payload(e)
@@ -138,25 +140,42 @@ func (b *findingText) standing(s *Standing) {
 // fieldBytes is how many bytes of a field are shown.
 const fieldBytes = 8
 
-// head writes the head of a node, a field a line.
+// head writes the head of a node, a field a line, those that are wrong marked;
+// "backup: magic" stands below a line "backup".
 func (b *findingText) head(e *Explanation) {
-	wide := 0
+	wide, part := 0, ""
 	for _, f := range e.Fields {
-		wide = max(wide, len(plain.Clean(f.Name)))
+		_, name := fieldName(f.Name)
+		wide = max(wide, len(name))
 	}
 	for _, f := range e.Fields {
+		of, name := fieldName(f.Name)
+		if of != part {
+			part = of
+			b.heading(cmp.Or(of, "header"))
+		}
 		raw := e.bytes(f.Span)
 		hex := fmt.Sprintf("% x", raw[:min(len(raw), fieldBytes)])
-		line := fmt.Sprintf("  %s: %-*s  %-*s  %s", f.Start, 3*4-1, hex, wide, plain.Clean(f.Name), plain.Clean(f.Value))
+		line := fmt.Sprintf("  %s: %-*s  %-*s  %s", f.Start, 3*4-1, hex, wide, name, plain.Clean(f.Value))
 		color := ""
-		if why := e.wrong(&f); why != "" {
+		switch why := e.wrong(&f); {
+		case why != "":
 			color = red
-			line += "  * " + plain.Clean(why)
-		} else if text := e.word(f.Start); text != "" {
-			line += "  -> " + plain.Clean(text)
+			line = "*" + line[1:] + "  " + plain.Clean(why)
+		case e.word(f.Start) != "":
+			line += "  -> " + plain.Clean(e.word(f.Start))
 		}
 		b.WriteString(b.paint(color, b.fillLine(line)) + "\n")
 	}
+}
+
+// fieldName splits the name of a field into what it is a part of, and its own.
+func fieldName(name string) (part, own string) {
+	name = plain.Clean(name)
+	if i := strings.LastIndex(name, ": "); i >= 0 {
+		return name[:i], name[i+2:]
+	}
+	return "", name
 }
 
 // fillLine cuts a line where the screen ends.
@@ -229,21 +248,24 @@ func (b *findingText) payload(e *Explanation) {
 	for len(words) > 0 && words[0].Addr < at {
 		words = words[1:]
 	}
-	for len(rest) > 0 {
+	rows := rowWriter{b: b, each: each, addr: e.Addr}
+	for start := at; len(rest) > 0; {
 		row := rest[:min(each, len(rest))]
 		rest = rest[len(row):]
-		mark := " "
-		if e.Addr >= at && e.Addr < at+heap.Addr(len(row)) {
-			mark = ">"
-		}
-		b.printf("%s %s: %-*s  %s\n", mark, at, 3*each-1, fmt.Sprintf("% x", row), characters(row))
-		at += heap.Addr(len(row))
-		for len(words) > 0 && words[0].Addr < at {
-			w := words[0]
+		end := at + heap.Addr(len(row))
+		own := words
+		for len(words) > 0 && words[0].Addr < end {
 			words = words[1:]
-			b.WriteString(b.fillLine(fmt.Sprintf("    %s -> %s", w.Value, plain.Clean(w.Text))) + "\n")
 		}
+		near := e.Addr+nearBytes >= at && e.Addr <= end+nearBytes
+		if b.Verbose || near || at-start < shownBytes {
+			rows.row(at, row, own[:len(own)-len(words)])
+		} else {
+			rows.skip()
+		}
+		at = end
 	}
+	rows.end()
 	if e.More > 0 {
 		b.printf("  %d more bytes", e.More)
 		if !b.Verbose {
@@ -251,4 +273,56 @@ func (b *findingText) payload(e *Explanation) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+const (
+	// shownBytes is how much of a payload is shown unless all is asked for, and
+	// nearBytes how much on either side of the address.
+	shownBytes, nearBytes = 256, 48
+)
+
+// rowWriter writes rows of memory. Those that are like the one before are
+// counted, unless the address lies there.
+type rowWriter struct {
+	b       *findingText
+	each    int
+	addr    heap.Addr
+	last    []byte
+	alike   int
+	skipped bool
+}
+
+func (w *rowWriter) row(at heap.Addr, row []byte, words []Word) {
+	here := w.addr >= at && w.addr < at+heap.Addr(len(row))
+	if bytes.Equal(row, w.last) && len(words) == 0 && !here && !w.skipped {
+		w.alike++
+		return
+	}
+	w.end()
+	w.last, w.skipped = row, false
+	mark := " "
+	if here {
+		mark = ">"
+	}
+	w.b.printf("%s %s: %-*s  %s\n", mark, at, 3*w.each-1, fmt.Sprintf("% x", row), characters(row))
+	for _, word := range words {
+		w.b.WriteString(w.b.fillLine(fmt.Sprintf("    %s -> %s", word.Value, plain.Clean(word.Text))) + "\n")
+	}
+}
+
+// skip leaves a row out.
+func (w *rowWriter) skip() {
+	if !w.skipped {
+		w.end()
+		w.b.WriteString("  ...\n")
+	}
+	w.skipped = true
+}
+
+// end says how many rows were alike.
+func (w *rowWriter) end() {
+	if w.alike > 0 {
+		w.b.printf("  the same %s\n", plain.Plural(w.alike, "more time"))
+	}
+	w.alike = 0
 }

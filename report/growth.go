@@ -87,7 +87,7 @@ func fewListings(g *leak.Growth) []string {
 	}
 	for i := range g.Sites {
 		s := &g.Sites[i]
-		if n := complete[s.Pool]; s.Verdict == leak.Confirmed && n < enough {
+		if n := complete[s.Pool]; s.Verdict == leak.Confirmed && s.Lost == nil && n < enough {
 			return []string{fmt.Sprintf("%s%s: a cache that is still filling can look like a leak in so few; ten tell more", plain.Plural(n, "complete listing"), inPool(s.Pool))}
 		}
 	}

@@ -82,7 +82,7 @@ func (t *text) lostSite(s *leak.LostSite) {
 	case t.Verbose && len(s.Frames) > 0:
 		t.printf("\n%*s", below, "")
 		t.frames(below, s.Frames, len(s.Frames))
-	case t.fits(chain, column):
+	case t.Width <= 0 || t.fits(chain, column):
 		t.wrap(chain, column)
 	case t.Width > 0 && !t.fits(chain[:1], column):
 		t.printf("\n%*s", below, "")

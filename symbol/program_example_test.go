@@ -57,3 +57,14 @@ func ExampleTable_Bias() {
 	// 0x60000000 <nil>
 	// take take
 }
+
+func ExampleTable_VariableAt() {
+	t, err := symbol.ReadNM(strings.NewReader("00008000 00000010 T main\n20000000 00001000 b m_aucSysMem1\n"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	name, at, ok := t.VariableAt(0x20000010)
+	fmt.Println(ok, name, 0x20000010-at.Start)
+	// Output:
+	// true m_aucSysMem1 0x10
+}

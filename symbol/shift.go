@@ -157,6 +157,15 @@ func (s *Shifted) Variable(name string) (heap.Span, bool) {
 	return s.span(span), true
 }
 
+// VariableAt is Table.VariableAt with addresses in memory.
+func (s *Shifted) VariableAt(addr heap.Addr) (name string, at heap.Span, ok bool) {
+	name, at, ok = s.Table.VariableAt(addr - s.bias)
+	if !ok {
+		return "", heap.Span{}, false
+	}
+	return name, s.span(at), true
+}
+
 func (s *Shifted) span(at heap.Span) heap.Span {
 	return heap.Span{Start: at.Start + s.bias, End: at.End + s.bias}
 }

@@ -42,6 +42,7 @@ type Table struct {
 	code      *code      // nil: not an ELF file
 	mappings  []heap.Mapping
 	variables []variable // in ascending order of name
+	byAddress []int32    // numbers in variables, in ascending order of address
 	data      []heap.Section
 	path      string    // of the file; empty: not known
 	segments  []segment // of an ELF file, those that are loaded

@@ -277,6 +277,9 @@ func check(t *testing.T, tab *Table) {
 		if s, ok := tab.Variable(v.name); ok && s.End < s.Start {
 			t.Fatalf("%s: %+v", v.name, s)
 		}
+		if _, s, ok := tab.VariableAt(heap.Addr(v.addr)); ok && (s.Start > heap.Addr(v.addr) || s.End <= heap.Addr(v.addr)) {
+			t.Fatalf("%+v at %#x", s, v.addr)
+		}
 	}
 	tab.Struct("none")
 	if tab.debug == nil || tab.debug.types == nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"debug/elf"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
@@ -79,6 +80,61 @@ func theOne(all []variable) (s heap.Span, ok bool) {
 	return heap.Span{Start: heap.Addr(best.addr), End: heap.Addr(best.addr + best.size)}, true
 }
 
+// VariableAt returns the name of the variable that addr lies in, readable as
+// those of functions are, and where it lies. Of several that begin at one address
+// those with a size count before labels, those that people name before those of
+// linkers, then global ones, then the one with the shorter name. A variable whose size the file does not tell is taken to reach to
+// the next one, as long as the section of Data that it is in.
+func (t *Table) VariableAt(addr heap.Addr) (name string, at heap.Span, ok bool) {
+	above := sort.Search(len(t.byAddress), func(i int) bool { return t.variables[t.byAddress[i]].addr > uint64(addr) })
+	var best variable
+	sized := false
+	// Variables hardly ever nest; the bound is for files made to hurt.
+	for i := above - 1; i >= max(0, above-64); i-- {
+		v := t.variables[t.byAddress[i]]
+		if best.name != "" && v.addr != best.addr {
+			break
+		}
+		has := v.size > 0
+		if !has {
+			v.size = t.unsized(v.addr, above)
+		}
+		if uint64(addr)-v.addr >= v.size {
+			continue
+		}
+		if best.name == "" || has && !sized || has == sized && v.before(&best) {
+			best, sized = v, has
+		}
+	}
+	if best.name == "" {
+		return "", heap.Span{}, false
+	}
+	return t.names.readable(best.name), heap.Span{Start: heap.Addr(best.addr), End: heap.Addr(best.addr + best.size)}, true
+}
+
+// before reports whether v is the better name for what o names, too.
+func (v *variable) before(o *variable) bool {
+	return cmp.Or(
+		cmp.Compare(internal(v.name), internal(o.name)),
+		cmp.Compare(o.rank, v.rank),
+		cmp.Compare(len(v.name), len(o.name)),
+	) < 0
+}
+
+// unsized returns how far a variable can reach whose size is not known; above is
+// the number in byAddress of the first that lies behind it.
+func (t *Table) unsized(addr uint64, above int) uint64 {
+	i := sort.Search(len(t.data), func(i int) bool { return uint64(t.data[i].Start) > addr }) - 1
+	if i < 0 || uint64(t.data[i].End) <= addr {
+		return 0
+	}
+	end := uint64(t.data[i].End)
+	if above < len(t.byAddress) {
+		end = min(end, t.variables[t.byAddress[above]].addr)
+	}
+	return end - addr
+}
+
 // Data implements heap.Program. Of an ELF file it returns the sections that are
 // in memory and may be written to, or such segments where there are no
 // sections.
@@ -106,6 +162,11 @@ func (t *Table) addVariables(symbols []symbol) {
 		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.addr, b.addr), cmp.Compare(a.rank, b.rank))
 	})
 	t.variables = slices.Clip(t.variables)
+	t.byAddress = make([]int32, len(t.variables))
+	for i := range t.byAddress {
+		t.byAddress[i] = int32(i)
+	}
+	slices.SortStableFunc(t.byAddress, func(a, b int32) int { return cmp.Compare(t.variables[a].addr, t.variables[b].addr) })
 	t.data = dataPieces(symbols)
 }
 

@@ -51,6 +51,18 @@ func checkVariables(t *testing.T, tab *Table, addr func(string) heap.Addr, sized
 			t.Errorf("%q: %+v", name, s)
 		}
 	}
+	for _, name := range []string{"pool", "zeroes", "constant"} {
+		start := addr(name)
+		for _, a := range []heap.Addr{start, start + 3} {
+			// Without sizes nobody knows how long a constant is.
+			if got, at, ok := tab.VariableAt(a); (sized || name != "constant") && (!ok || got != name || at.Start != start) {
+				t.Errorf("%s: %q at %+v, %v instead of %s", a, got, at, ok, name)
+			}
+		}
+	}
+	if got, at, ok := tab.VariableAt(addr("main")); ok {
+		t.Errorf("the function main is %q at %+v", got, at)
+	}
 	inData := func(a heap.Addr) string {
 		for _, s := range tab.Data() {
 			if a >= s.Start && a < s.End {
@@ -311,6 +323,9 @@ func checkMoved(t *testing.T, p *Shifted, pool, first, lr heap.Addr) {
 	}
 	if s, ok := p.Variable("first"); !ok || s.Start != first {
 		t.Errorf("first %+v, %v instead of %s", s, ok, first)
+	}
+	if name, at, ok := p.VariableAt(pool + 5); !ok || name != "pool" || at.Start != pool {
+		t.Errorf("%q at %+v, %v", name, at, ok)
 	}
 	if f := p.Frames(lr)[0]; f.Function != "main" || f.Addr != lr || !strings.HasSuffix(f.File, "moved.c") {
 		t.Errorf("%+v", f)

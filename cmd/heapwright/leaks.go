@@ -21,6 +21,8 @@ type leaks struct {
 	gate     gate
 	wrappers []string
 	interval time.Duration
+	// unaligned looks for pointers at every byte offset.
+	unaligned bool
 }
 
 func newLeaks() *cobra.Command {
@@ -37,6 +39,14 @@ grows too, but its nodes are replaced, or it stops. That takes four listings;
 ten tell more. A cache that fills slower than you look at it passes for a leak:
 look three times as long as its memory may live, or declare it (see below).
 A listing marked with * is partial: cut off or damaged. It is not compared.
+
+Of a dump of the whole RAM, or a core, leaks also shows what no pointer leads to
+any more; of several dumps, in the last one. A site that grows and whose nodes
+are unreferenced is CONFIRMED. Unreferenced nodes alone make a SUSPECT, and are
+CONFIRMED if five of a site are, --symbols says where the program's variables
+lie, all of them are in the dump, and --unaligned has found no pointer at an odd
+address either; where variables are missing they prove nothing. Of what grows
+and is still referenced, leaks shows what holds it.
 
 In continuous integration, --baseline names the leaks that are known, so that
 new ones alone fail. It lists functions, not lines; --write-baseline writes what
@@ -73,6 +83,7 @@ wild pointer, 4 inconclusive: the listings cannot tell what growth means.
 
   heapwright leaks 1.bin 2.bin 3.bin 4.bin --base 0x80000000 --config .config
   heapwright leaks *.core --symbols fw.elf --layout liteos --pool 0x800578c0
+  heapwright leaks ram.bin --symbols firmware.elf --unaligned
 
   heapwright leaks console.log --from 3 --to 8
   heapwright leaks console.log --from "soak test begins" --to "soak test ends"
@@ -98,6 +109,7 @@ wild pointer, 4 inconclusive: the listings cannot tell what growth means.
 	v.gate.flags(cmd)
 	cmd.Flags().StringArrayVar(&v.wrappers, "wrapper", nil, "`PATTERN` of functions that only pass allocations on, as malloc does; repeatable")
 	cmd.Flags().DurationVar(&v.interval, "interval", 0, "`TIME` between two listings, for rates, where the log does not tell it")
+	cmd.Flags().BoolVar(&v.unaligned, "unaligned", false, "look for pointers in a dump at every byte offset, so that none is hidden: slower")
 	return cmd
 }
 
@@ -132,6 +144,7 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	v.in.marks = v.between.marks()
 	series := leak.NewSeries(sym, leak.Options{Wrappers: v.wrappers, Interval: v.interval})
 	number, last := 0, lastComplete{}
+	newest := "" // source of the last listing inside the window
 	for l, err := range v.in.listings(cmd, logs...) {
 		if err != nil {
 			return v.findingsOnly(cmd, sym, err)
@@ -142,6 +155,7 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 			series.Skip()
 		case 0:
 			series.Add(l)
+			newest = l[0].Source
 			if v.out.format == "pprof" {
 				last.add(l)
 			}
@@ -154,6 +168,9 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 		v.in.notes = append(v.in.notes, "to compare the listings of one run only, choose them with --from and --to")
 	}
 	growth := series.Growth()
+	if err := v.unreferenced(cmd, logs, newest, growth, sym); err != nil {
+		return err
+	}
 	v.in.checkSymbols(cmd, &v.out, sym, siteStacks(growth))
 	v.gate.apply(cmd, &v.in, &v.out, growth)
 	v.out.checkStrip(cmd, &v.in, growthFrames(growth))

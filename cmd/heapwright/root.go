@@ -37,6 +37,7 @@ func verbs() []*cobra.Command {
 		newMemused(),
 		newDiff(),
 		newMemcheck(),
+		newExplain(),
 		newMap(),
 		newMenuconfig(),
 		newConfig(),

@@ -60,6 +60,7 @@ func TestScript(t *testing.T) {
 			"head":      head,
 			"interrupt": interrupt,
 			"nolitter":  noLitter,
+			"ram":       wholeRAM,
 			"sites":     sites,
 			"stuck":     stuck,
 			"tail":      tail,

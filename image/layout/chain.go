@@ -114,6 +114,29 @@ type chainLayout interface {
 	fill(n *heap.Node, s *chainSeen)
 }
 
+// A chainWhole is a chainLayout that can tell whether what is known of a head
+// after expect is all that makes it right. Without, it is taken to be if the
+// length is and all bytes between the first and last wrong one are known.
+type chainWhole interface {
+	whole(s *chainSeen, known []bool) bool
+}
+
+// A chainStrider is a chainLayout that goes over sound nodes faster than the
+// engine does. stride begins with the node at `at`, of which nothing is wrong by
+// itself or for its neighbour in front, and gives it and those behind it out,
+// counting them in survey.Stats and setting stop if visit says so, as long as
+// each is sound and named by the one behind it. It returns the first node that
+// was not given out and the one in front of that, 0 if none was given out.
+type chainStrider interface {
+	stride(at heap.Addr) (next, front heap.Addr)
+}
+
+// A chainSeeker is a chainLayout that knows a quick test for headers. seek
+// returns the first place in [at, limit) that could be one, limit if none could.
+type chainSeeker interface {
+	seek(at, limit heap.Addr) heap.Addr
+}
+
 // chainLinks is how many nodes in a row must confirm each other before a place
 // is believed to be the start of a node that nothing else leads to.
 const chainLinks = 8
@@ -134,22 +157,38 @@ type chainWalk struct {
 	stop   bool
 	node   heap.Node
 	judge  chainJudge
-	budget int64       // places that may still be looked at in searches
-	spent  bool        // a search was given up
+	seeker chainSeeker   // nil: there is none
+	budget int64         // headers that may still be read in searches
+	spent  bool          // a search was given up
+	room   [4]chainNode  // what searches look at
+	weak   [32]chainNode // starts of nodes that nothing confirms yet
 }
 
 // run goes over all nodes. What is wrong with one can depend on the one behind
 // it, so a node is given out when that has been seen.
 func (w *chainWalk) run() {
-	w.budget = 1024
-	if w.end > w.start {
-		w.budget += 3 * int64((w.end-w.start)/w.align)
+	w.budget = 4096
+	fast, _ := w.layout.(chainStrider)
+	if w.seeker, _ = w.layout.(chainSeeker); w.end > w.start {
+		w.budget += 2 * int64((w.end-w.start)/w.align)
+		if w.seeker != nil {
+			w.budget /= 8
+		}
 	}
 	var seen [3]chainSeen
 	before, cur, next := &seen[0], &seen[1], &seen[2]
 	there := false // is a node in front
 	w.look(cur, w.start, nil)
 	for cur.at < w.end && !w.stop {
+		if fast != nil && cur.bad == 0 && !cur.hidden {
+			if next, front := fast.stride(cur.at); front != 0 {
+				w.look(before, front, nil)
+				before.size, before.exact = next-front, true
+				w.look(cur, next, before)
+				there, w.judge.trail = true, nil
+				continue
+			}
+		}
 		w.settle(cur, next)
 		w.emit(chainFront(before, there), cur, next)
 		before, cur, next = cur, next, before

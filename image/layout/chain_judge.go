@@ -23,6 +23,11 @@ func (w *chainWalk) examine(before, cur, next *chainSeen) *heap.Finding {
 	if len(j.told) < maxFindings {
 		j.told = append(j.told, cur.at)
 	}
+	if w.survey.Findings >= maxFindings {
+		w.survey.Findings++
+		cur.hitTo = w.layout.headLen(cur.free) // nothing in it is believed
+		return nil
+	}
 	have := w.m.bytes(cur.at, w.layout.headLen(cur.free))
 	j.want = append(j.want[:0], have...)
 	j.known = slices.Grow(j.known[:0], len(have))[:len(have)]
@@ -31,10 +36,6 @@ func (w *chainWalk) examine(before, cur, next *chainSeen) *heap.Finding {
 		w.layout.expect(cur, next, j.want, j.known)
 	}
 	cur.hitFrom, cur.hitTo = j.wrong(have)
-	if w.survey.Findings >= maxFindings {
-		w.survey.Findings++
-		return nil
-	}
 	f := &heap.Finding{Node: cur.at, Op: "check", Kind: heap.HeaderDamaged}
 	switch {
 	case cur.lost():
@@ -70,6 +71,9 @@ func (w *chainWalk) restores(cur *chainSeen) bool {
 	j := &w.judge
 	if cur.hitFrom == cur.hitTo {
 		return false
+	}
+	if l, ok := w.layout.(chainWhole); ok {
+		return l.whole(cur, j.known)
 	}
 	for i := cur.hitFrom; i < cur.hitTo; i++ {
 		if !j.known[i] {

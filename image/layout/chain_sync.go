@@ -55,24 +55,25 @@ func (w *chainWalk) anchored(n *chainNode) bool {
 // follow counts how many nodes from a sound one on are confirmed by the next
 // one, up to chainLinks of them, and returns the last one reached.
 func (w *chainWalk) follow(n *chainNode) (links int, ends bool, last chainNode) {
-	last = *n
-	for links < chainLinks && last.bad&(chainNoSize|chainMissing) == 0 && last.length > 0 && w.budget > 0 {
+	at, next := &w.room[0], &w.room[1] // not on the stack: they go through an interface
+	*at = *n
+	for links < chainLinks && at.bad&(chainNoSize|chainMissing) == 0 && at.length > 0 && w.budget > 0 {
 		w.budget--
-		next := chainNode{at: last.at + last.length}
-		w.layout.read(&next)
-		if next.bad&chainMissing != 0 || w.layout.link(&last, &next) == chainDenies {
-			return links, false, next
+		*next = chainNode{at: at.at + at.length}
+		w.layout.read(next)
+		if next.bad&chainMissing != 0 || w.layout.link(at, next) == chainDenies {
+			return links, false, *next
 		}
 		if next.at == w.end {
-			return links + 1, next.bad == 0, next
+			return links + 1, next.bad == 0, *next
 		}
 		if next.bad&chainLost != 0 {
-			return links, false, next
+			return links, false, *next
 		}
 		links++
-		last = next
+		at, next = next, at
 	}
-	return links, false, last
+	return links, false, *at
 }
 
 // endsAt returns the node that the header n names as the one in front if that
@@ -81,8 +82,9 @@ func (w *chainWalk) endsAt(n *chainNode) heap.Addr {
 	if n.prev < w.start || n.prev >= n.at || n.prev&(w.align-1) != 0 {
 		return 0
 	}
-	p := chainNode{at: n.prev}
-	if w.layout.read(&p); p.bad&chainLost != 0 || p.at+p.length != n.at {
+	p := &w.room[2]
+	*p = chainNode{at: n.prev}
+	if w.layout.read(p); p.bad&chainLost != 0 || p.at+p.length != n.at {
 		return 0
 	}
 	return p.at
@@ -93,33 +95,60 @@ func (w *chainWalk) endsAt(n *chainNode) heap.Addr {
 // as the node in front, or past it. Former nodes inside cur lead to its end at
 // most, and no further.
 func (w *chainWalk) shorter(cur, next *chainSeen) heap.Addr {
-	var n chainNode
+	// If the end node does not say which node is the last, others can be that
+	// only if this one is not.
+	last := next.at != w.end || w.layout.link(&cur.chainNode, &next.chainNode) == chainDenies
+	n := &w.room[2]
 	for at := cur.at + max(w.minimum, w.align); at < next.at; at += w.align {
-		if at = w.there(at); at >= next.at {
+		if at = w.seek(at, next.at); at >= next.at {
 			break
 		}
-		if w.budget--; w.budget <= 0 {
-			w.spent = true
-			break
-		}
-		n = chainNode{at: at}
-		if w.layout.read(&n); n.bad&chainLost != 0 || n.prev != cur.at {
-			continue
-		}
-		for at := n; at.bad&(chainNoSize|chainMissing) == 0 && at.length > 0 && w.budget > 0; {
-			w.budget--
-			to := chainNode{at: at.at + at.length}
-			w.layout.read(&to)
-			if to.bad&chainMissing != 0 || w.layout.link(&at, &to) != chainNames || to.bad&chainLost != 0 && to.at != w.end {
-				break
-			}
-			if to.at >= next.at {
-				return n.at
-			}
-			at = to
+		*n = chainNode{at: at}
+		if w.layout.read(n); n.bad&chainLost == 0 && n.prev == cur.at && w.passes(n, next.at, last) {
+			return at
 		}
 	}
 	return 0
+}
+
+// passes reports whether nodes that confirm each other lead from n to limit or
+// past it. last: the end node need not say which one is in front of it.
+func (w *chainWalk) passes(n *chainNode, limit heap.Addr, last bool) bool {
+	at, to := &w.room[0], &w.room[1]
+	*at = *n
+	for at.bad&(chainNoSize|chainMissing) == 0 && at.length > 0 && w.budget > 0 {
+		w.budget--
+		*to = chainNode{at: at.at + at.length}
+		w.layout.read(to)
+		said := w.layout.link(at, to)
+		if to.bad&chainMissing != 0 || said == chainDenies || said == chainSilent && !to.hidden && !(last && to.at == w.end) || to.bad&chainLost != 0 && to.at != w.end {
+			return false
+		}
+		if to.at >= limit {
+			return true
+		}
+		at, to = to, at
+	}
+	return false
+}
+
+// seek returns the first place in [at, limit) that is worth being read, limit if
+// there is none or the budget is spent.
+func (w *chainWalk) seek(at, limit heap.Addr) heap.Addr {
+	const quick = 16 // places that cost as much as reading one header
+	if at = w.there(at); at < limit && w.budget > 0 {
+		from := at
+		w.budget--
+		if w.seeker != nil {
+			at = w.seeker.seek(at, min(limit, at+heap.Addr(w.budget*quick)*w.align))
+			w.budget -= int64((at - from) / w.align / quick)
+		}
+	}
+	if w.budget <= 0 && at < limit {
+		w.spent = true
+		return limit
+	}
+	return min(at, limit)
 }
 
 // there returns the first place from at on that is in the image.
@@ -138,22 +167,18 @@ func (w *chainWalk) there(at heap.Addr) heap.Addr {
 // names as the node in front, 0 if it names none. If there is none it returns
 // the end. A node that names near is believed sooner.
 func (w *chainWalk) sync(from, near heap.Addr) (q, prev heap.Addr) {
-	var weak [32]chainNode // that nothing confirms yet
-	count := 0
-	found := chainNode{at: w.end}
+	weak, count := &w.weak, 0
+	n, found := &w.room[2], &w.room[3]
+	*found = chainNode{at: w.end}
 	for at := (from + w.align - 1) &^ (w.align - 1); at < w.end; at += w.align {
-		if at = w.there(at); at >= w.end {
+		if at = w.seek(at, w.end); at >= w.end {
 			break
 		}
-		if w.budget--; w.budget <= 0 {
-			w.spent = true
-			break
-		}
-		n := chainNode{at: at}
-		if w.layout.read(&n); n.bad != 0 {
+		*n = chainNode{at: at}
+		if w.layout.read(n); n.bad != 0 {
 			continue
 		}
-		links, ends, last := w.follow(&n)
+		links, ends, last := w.follow(n)
 		if last.at != n.at && n.prev != 0 && last.prev == n.prev && last.bad == 0 && !ends && links < chainLinks {
 			continue // a former node inside the one that ends there
 		}
@@ -161,16 +186,16 @@ func (w *chainWalk) sync(from, near heap.Addr) (q, prev heap.Addr) {
 			return n.at, n.prev
 		}
 		if ends || links >= chainLinks {
-			found = n
+			*found = *n
 			break
 		}
 		if count < len(weak) && (w.magic || n.prev == near) {
-			weak[count] = n
+			weak[count] = *n
 			count++
 		}
 	}
 	if found.at == w.end {
-		w.layout.read(&found)
+		w.layout.read(found)
 		if found.bad&(chainNoPrev|chainMissing) != 0 {
 			found.prev = 0
 		}
@@ -182,8 +207,8 @@ func (w *chainWalk) sync(from, near heap.Addr) (q, prev heap.Addr) {
 		bound = found.prev
 	}
 	if found.prev != near || near == 0 {
-		for _, n := range weak[:count] {
-			if n.at+n.length <= bound {
+		for i := range weak[:count] {
+			if n := &weak[i]; n.at+n.length <= bound {
 				return n.at, n.prev
 			}
 		}

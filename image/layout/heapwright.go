@@ -33,7 +33,8 @@ type heapwrightPool struct {
 	region survey.Region
 	lay    node.Layout
 	info   node.HeadInfo
-	endAt  bool // the end node is known to be where region.End says
+	mask   uint64 // of an address of the process
+	endAt  bool   // the end node is known to be where region.End says
 
 	broken   *node.Head // the pool head, if it is damaged
 	restored []byte     // the same as it was, if that is certain
@@ -82,11 +83,7 @@ func newHeapwright(addr heap.Addr, memory []byte, info node.HeadInfo, lay node.L
 // lr is the return address that an LR of a header stands for; 0 for one that
 // only the process knew.
 func (p *heapwrightPool) lr(slot uint32) heap.Addr {
-	pc := callers.Rebase(slot, p.info.Anchor)
-	if p.about.PointerSize == 4 {
-		pc = uint64(uint32(pc))
-	}
-	return heap.Addr(pc)
+	return heap.Addr(callers.Rebase(slot, p.info.Anchor) & p.mask)
 }
 
 // shapeName says how nodes are laid out: "heapwright pool, leak check with 3
@@ -113,6 +110,10 @@ func (p *heapwrightPool) describe(h *Hints) {
 		a.PointerSize = h.PointerSize
 	default:
 		a.Doubts = append(a.Doubts, "that the process had pointers of 4 bytes is concluded from its addresses")
+	}
+	p.mask = ^uint64(0)
+	if a.PointerSize == 4 {
+		p.mask = 1<<32 - 1
 	}
 	say := func(format string, args ...any) { a.Evidence = append(a.Evidence, fmt.Sprintf(format, args...)) }
 	switch {

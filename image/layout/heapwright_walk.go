@@ -6,6 +6,7 @@ import (
 
 	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/callers"
 	"github.com/heapwright/heapwright/internal/node"
 	"github.com/heapwright/heapwright/internal/survey"
 )
@@ -22,11 +23,12 @@ type hwWalk struct {
 	node   heap.Node
 	stack  heap.Stack
 	origin heap.Addr
+	anchor uint64 // what LRs are relative to
 }
 
 // Walk implements Pool.
 func (p *heapwrightPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding)) Survey {
-	w := hwWalk{heapwrightPool: p, visit: visit, report: report, x: p.region.Examiner(), stack: make(heap.Stack, 0, p.lay.LRs), origin: p.about.Span.Start}
+	w := hwWalk{heapwrightPool: p, visit: visit, report: report, x: p.region.Examiner(), stack: make(heap.Stack, p.lay.LRs), origin: p.about.Span.Start, anchor: p.info.Anchor}
 	// An entry is made when no free node gave its own back, so there never were
 	// more entries than there could be free nodes.
 	w.notes = p.region.End / p.lay.MinU
@@ -60,15 +62,15 @@ func (w *hwWalk) sound(ref uint32, h node.Header, c unsafe.Pointer) bool {
 		n.Payload, n.Total, n.Owner = n.Addr+heap.Addr(w.lay.Head), total, heap.Owner(h.Owner())
 		if w.lay.Stacks {
 			n.Birth = uint64(*node.Birth(c))
-			stack := w.stack[:0]
-			for i := range w.lay.LRs {
-				v := *node.LR(c, i)
+			levels := 0
+			for ; levels < len(w.stack); levels++ {
+				v := *node.LR(c, levels)
 				if v == 0 {
 					break
 				}
-				stack = append(stack, w.lr(v))
+				w.stack[levels] = heap.Addr(callers.Rebase(v, w.anchor) & w.mask)
 			}
-			n.Stack = stack
+			n.Stack = w.stack[:levels:levels]
 		}
 		if !w.visit(n) {
 			w.survey.Stopped = true
@@ -133,8 +135,7 @@ func (w *hwWalk) emit(s *survey.Seen) bool {
 	}
 	w.region.Fill(&w.node, s)
 	if c := w.region.Evidence(s); c != nil && w.lay.LRs > 0 {
-		w.stack = w.region.AppendStack(w.stack[:0], c)
-		w.node.Stack = w.stack
+		w.node.Stack = w.region.AppendStack(w.stack[:0], c)
 	}
 	w.survey.Stopped = !w.visit(&w.node)
 	return !w.survey.Stopped

@@ -117,48 +117,72 @@ func (m *ram) heads(addr heap.Addr, bits64 bool, known *LiteOS) []LiteOS {
 	return all
 }
 
+// listsAt is where lists were found, or not, behind addr.
+type listsAt struct {
+	addr heap.Addr
+	off  int
+	ok   bool
+}
+
 // findLists returns where behind addr lie 26 list heads in a row: pairs of
-// links that lead to something that links back, nearly all of them.
+// links that lead to something that links back, nearly all of them. What it
+// found at the last address it remembers: many layouts are tried at one.
 func (m *ram) findLists(addr heap.Addr, w int) (off int, ok bool) {
+	last := &m.lists[w/8]
+	if last.addr != addr || addr == 0 {
+		*last = listsAt{addr: addr}
+		last.off, last.ok = m.searchLists(addr, w)
+	}
+	return last.off, last.ok
+}
+
+func (m *ram) searchLists(addr heap.Addr, w int) (off int, ok bool) {
 	const most = 8*(MaxTasks+1) + 32
 	const few = 4 // that may be damaged
 	b := m.some(addr, most+2*w*freeLists)
-	n := len(b)/w - 1
-	if n < 2*freeLists {
-		return 0, false
-	}
-	valid := make([]bool, n)
-	for i := range valid {
-		at := uint64(addr) + uint64(i*w)
-		prev, next := word(b[i*w:], w), word(b[(i+1)*w:], w)
-		switch {
-		case prev == at && next == at:
-			valid[i] = true
-		case prev == 0 || next == 0 || prev == at || next == at:
-		default:
-			back, ok1 := m.word(heap.Addr(next), w)
-			forth, ok2 := m.word(heap.Addr(prev)+heap.Addr(w), w)
-			valid[i] = ok1 && ok2 && back == at && forth == at
-		}
-	}
-	best := 0
 	from := LiteOS{Bits64: w == 8}.Offsets().Lists / w
-	for i := from; i+2*(freeLists-1) < n; i++ {
-		count := 0
-		for k := range freeLists {
-			if valid[i+2*k] {
-				count++
-			}
+	best := 0
+	// A row begins at every second word of the pool's head or at the others: how
+	// many of the last 26 pairs of each kind are sound is counted on the way.
+	var sound [2]int
+	valid := make([]bool, 0, most/w)
+	for i := from; (i+2)*w <= len(b); i++ {
+		k := len(valid)
+		v := m.listHead(uint64(addr)+uint64(i*w), word(b[i*w:], w), word(b[(i+1)*w:], w), w)
+		valid = append(valid, v)
+		count := &sound[k%2]
+		if v {
+			*count++
 		}
-		if count > best {
-			best, off = count, i*w
+		if k >= 2*freeLists && valid[k-2*freeLists] {
+			*count--
+		}
+		if *count > best && k >= 2*(freeLists-1) {
+			best, off = *count, (i-2*(freeLists-1))*w
 		}
 		// The first such row is the pool's; nearby it can only look better.
-		if best == freeLists || best >= freeLists-few && i*w > off+2*w*few {
+		if best == freeLists || best >= freeLists-few && (i-2*(freeLists-1))*w > off+2*w*few {
 			break
 		}
 	}
 	return off, best >= freeLists-few
+}
+
+// listHead reports whether there can be the head of a list at `at`, with these
+// links.
+func (m *ram) listHead(at, prev, next uint64, w int) bool {
+	switch {
+	case prev == at && next == at:
+		return true
+	case prev == 0 || next == 0 || prev == at || next == at || prev%4 != 0 || next%4 != 0:
+		return false
+	}
+	back, ok := m.word(heap.Addr(next), w)
+	if !ok || back != at {
+		return false
+	}
+	forth, ok := m.word(heap.Addr(prev)+heap.Addr(w), w)
+	return ok && forth == at
 }
 
 // score judges one configuration at addr; nil: its nodes cannot lie there.

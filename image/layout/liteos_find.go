@@ -88,7 +88,7 @@ func (f *liteFinder) search() {
 				if f.add(p, "") {
 					at = max(at, f.behind(p))
 				}
-			case can && len(doubtful) < maxTries:
+			case can && len(doubtful) < maxTries && !emptyList(s, p):
 				doubtful = append(doubtful, p)
 			}
 		}
@@ -148,6 +148,14 @@ func selfPointer(s *heap.Memory, at heap.Addr) (heap.Addr, bool) {
 		b, at, want = b[4:], at+4, want+4
 	}
 	return 0, false
+}
+
+// emptyList reports whether p is more likely the head of an empty list, of which
+// memory is full: the word behind it points to p as well.
+func emptyList(s *heap.Memory, p heap.Addr) bool {
+	b := s.Bytes[p-s.Addr:]
+	return len(b) >= 8 && binary.LittleEndian.Uint32(b[4:]) == uint32(p) ||
+		len(b) >= 16 && binary.LittleEndian.Uint64(b[8:]) == uint64(p)
 }
 
 // headLike reports whether there can be a pool head at p, and whether an end

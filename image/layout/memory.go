@@ -13,6 +13,7 @@ type ram struct {
 	spans []heap.Memory
 	at    heap.Addr // of win[0]
 	win   []byte
+	lists [2]listsAt // for words of 4 and 8 bytes
 }
 
 func newRAM(mem heap.RAM) *ram { return &ram{mem: mem, spans: mem.Spans()} }

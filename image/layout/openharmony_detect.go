@@ -71,7 +71,7 @@ func tlsfDetect(m *ram, addr heap.Addr, a bool, h *tlsfHints) []*tlsfCandidate {
 				if !h.allows(l) {
 					continue
 				}
-				if c := tlsfScore(m, addr, l); c != nil {
+				if c := tlsfScore(m, addr, l, false); c != nil {
 					all = append(all, c)
 				}
 			}
@@ -169,7 +169,8 @@ func tlsfPlausible(addr heap.Addr, size uint64, l *TLSF, o *TLSFOffsets) bool {
 }
 
 // tlsfScore judges one configuration at addr; nil: its nodes cannot lie there.
-func tlsfScore(m *ram, addr heap.Addr, l TLSF) *tlsfCandidate {
+// A given one needs no more than a plausible head.
+func tlsfScore(m *ram, addr heap.Addr, l TLSF, given bool) *tlsfCandidate {
 	o := l.Offsets()
 	c := &tlsfCandidate{layout: l, addr: addr}
 	b := m.bytes(addr, o.FirstNode)
@@ -196,7 +197,9 @@ func tlsfScore(m *ram, addr heap.Addr, l TLSF) *tlsfCandidate {
 	}
 	switch wrong := tlsfWrong(b, &o, addr); {
 	case wrong > tlsfWrongLists:
-		return nil
+		if !given {
+			return nil
+		}
 	case lists > wrong:
 		c.say(6-min(wrong, 4), "bitmap and %d free lists lie at %s: the bits agree with the lists in use, %d of them", tlsfLists, addr+heap.Addr(o.Bitmap), lists)
 	default:
@@ -211,7 +214,7 @@ func tlsfScore(m *ram, addr heap.Addr, l TLSF) *tlsfCandidate {
 			c.say(1, "the head counts %d bytes in use, which is possible", used)
 		}
 	}
-	if !c.nodes(m) {
+	if !c.nodes(m) && !given {
 		return nil
 	}
 	if l.MulPool {

@@ -115,7 +115,7 @@ func OpenTLSF(mem heap.RAM, addr heap.Addr, layout *TLSF, a bool) (*TLSFPool, er
 	if err := layout.Validate(); err != nil {
 		return nil, err
 	}
-	c := tlsfScore(m, addr, *layout)
+	c := tlsfScore(m, addr, *layout, true)
 	if c == nil {
 		return nil, fmt.Errorf("layout: no pool of %s at %s: neither its head nor its nodes give its size", layout, addr)
 	}

@@ -15,8 +15,9 @@ type tlsfWalk struct {
 	far   *ram // elsewhere than where the walk is
 	mask  uint32
 	shift uint
-	free  *tlsfFree // all free nodes; nil: not looked for yet
-	quick bool      // it is itself the search for free nodes
+	free  *tlsfFree   // all free nodes; nil: not looked for yet
+	quick bool        // it is itself the search for free nodes
+	lost  []chainSeen // quick: nodes that may be free
 	stack heap.Stack
 }
 
@@ -78,8 +79,11 @@ func (w *tlsfWalk) read(n *chainNode) {
 	}
 	switch p := heap.Addr(prev); {
 	case n.at == w.start:
-	case p == tlsfGap && !n.free && !w.p.Layout.A:
-		n.hidden = true
+	case p == tlsfGap && w.p.Layout.Regions:
+		if n.hidden = true; n.free {
+			n.free = false
+			n.bad |= chainNoMark
+		}
 	case p < w.start || p >= n.at || p&(w.align-1) != 0:
 		n.bad |= chainNoPrev
 	default:
@@ -156,6 +160,9 @@ func (w *tlsfWalk) infer(s *chainSeen) {
 	s.hidden = false
 	if w.quick {
 		s.free = s.free && !s.lost()
+		if !s.free && s.exact && s.size >= heap.Addr(w.o.FreeHead) && len(w.lost) < maxFindings {
+			w.lost = append(w.lost, *s)
+		}
 		return
 	}
 	claims := s.free
@@ -196,6 +203,7 @@ func (w *tlsfWalk) expect(s, _ *chainSeen, want []byte, known []bool) {
 		}
 	}
 	put(o.Magic, 4, tlsfMagic)
+	s.hidden = s.hidden || w.lostGap(s)
 	switch {
 	case s.at == w.end && w.p.Layout.Expand:
 		if w.p.more == 0 && s.raw[tlsfRawSize]>>24 == tlsfUsed|tlsfSeen {
@@ -225,6 +233,36 @@ func (w *tlsfWalk) expect(s, _ *chainSeen, want []byte, known []bool) {
 		put(o.Links, o.Word, uint64(before))
 		put(o.Links+o.Word, o.Word, uint64(behind))
 	}
+}
+
+// lostGap reports whether s is a gap node that does not look like one: the
+// pool's head counts as many bytes more in gaps than there are in the others.
+func (w *tlsfWalk) lostGap(s *chainSeen) bool {
+	if w.o.GapSize < 0 || w.quick || s.free || !s.exact || s.at == w.end || s.bad&(chainNoPrev|chainNoSize) == 0 {
+		return false
+	}
+	all, ok := w.far.word(w.p.Addr+heap.Addr(w.o.GapSize), 4)
+	return ok && all == w.lists().gaps+uint64(s.size)-uint64(w.o.Head) && int(s.size) > w.o.Head
+}
+
+// whole implements chainWhole: call stacks and task IDs are known by nobody, and
+// the allocator does not need them.
+func (w *tlsfWalk) whole(s *chainSeen, known []bool) bool {
+	o := &w.o
+	has := func(off, n int) bool {
+		for i := max(off, 0); i < off+n; i++ {
+			if !known[i] {
+				return false
+			}
+		}
+		return true
+	}
+	size, n := o.Size, 4
+	if w.shift != 0 {
+		size, n = o.Size+1, 3
+	}
+	return has(o.Magic, 4) && has(o.Prev, o.Word) && has(size, n) &&
+		(s.bad&chainNoLinks == 0 || !s.free || has(o.Links, 2*o.Word))
 }
 
 // sizeWord returns what the size word of s must be.

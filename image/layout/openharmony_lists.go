@@ -25,12 +25,13 @@ type tlsfFree struct {
 	byPrev []int32     // by what they name as the previous one
 	byNext []int32
 	heads  [tlsfLists]heap.Addr
-	some   bool // there are more
+	some   bool   // there are more
+	gaps   uint64 // bytes that sound gap nodes bridge
 }
 
 // tlsfMaxFree bounds the free nodes that are looked at where something is wrong
 // with the lists.
-const tlsfMaxFree = 1 << 19
+const tlsfMaxFree = 1 << 18
 
 // lists collects all free nodes, once.
 func (w *tlsfWalk) lists() *tlsfFree {
@@ -58,13 +59,29 @@ func (w *tlsfWalk) lists() *tlsfFree {
 		return !f.some
 	}
 	sub.run()
+	f.gaps = sub.hidden.bytes - sub.hidden.nodes*uint64(w.o.Head)
+	f.sort()
+	// Where a header is lost, others may say that the node is free.
+	for i := range sub.lost {
+		if s := &sub.lost[i]; f.listed(s.at) {
+			if e, ok := w.entry(s.at, uint64(s.size)); ok {
+				f.nodes = append(f.nodes, e)
+			}
+		}
+	}
+	f.sort()
+	return f
+}
+
+// sort makes nodes fit to be searched.
+func (f *tlsfFree) sort() {
+	slices.SortFunc(f.nodes, func(a, b tlsfEntry) int { return cmp.Compare(a.at, b.at) })
 	f.byPrev, f.byNext = make([]int32, len(f.nodes)), make([]int32, len(f.nodes))
 	for i := range f.nodes {
 		f.byPrev[i], f.byNext[i] = int32(i), int32(i)
 	}
 	slices.SortFunc(f.byPrev, func(a, b int32) int { return cmp.Compare(f.nodes[a].prev, f.nodes[b].prev) })
 	slices.SortFunc(f.byNext, func(a, b int32) int { return cmp.Compare(f.nodes[a].next, f.nodes[b].next) })
-	return f
 }
 
 // entry reads the links of the free node at `at`.

@@ -103,6 +103,8 @@ var systems = []system{
 	{"liteos", findLiteOS},
 	{"liteos-m", findLiteOSM},
 	{"liteos-a", findLiteOSA},
+	{"rtthread-memheap", findRTThreadMemheap},
+	{"rtthread", findRTThread},
 }
 
 // Systems returns the names of the allocators that Find knows.

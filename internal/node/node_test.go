@@ -262,3 +262,28 @@ func TestPoolHead(t *testing.T) {
 		t.Errorf("%d bytes of name, %v", len(got.PoolName), err)
 	}
 }
+
+// A damaged head is put right where what is known of it and its checksum agree.
+func TestRestoreHead(t *testing.T) {
+	info := HeadInfo{Secret: 77, Stacks: true, Backup: true, LRs: 3, OmitLR: 1, End: 5000, Base: 1 << 40, Anchor: 99, PoolName: "cache"}
+	whole := new(Head)
+	whole.Write(info)
+	for at := range HeadSize {
+		h := HeadOf(whole.bytes())
+		h.bytes()[at] ^= 0x55
+		known := h.Believe()
+		known.Stacks, known.Backup, known.LRs, known.End, known.Secret = true, true, 3, 5000, 77
+		b, ok := h.Restore(known)
+		if ok != bytes.Equal(b, whole.bytes()) {
+			t.Errorf("byte %d: whole: %v", at, ok)
+		}
+		known.Base = info.Base
+		_, withBase := h.Restore(known)
+		if want := at < 20 || at >= 24 && at < 40 || at >= 72 && at < 76 || at >= 240 && at < 248; withBase != want {
+			t.Errorf("byte %d: restored %v, want %v", at, withBase, want)
+		}
+	}
+	if h := HeadOf(whole.bytes()); h.OtherOrder() || !h.Intact() || h.Believe() != info {
+		t.Errorf("%+v", h.Believe())
+	}
+}

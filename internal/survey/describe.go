@@ -90,6 +90,9 @@ func (r *Region) pattern(from, to, limit uint64) string {
 	if n == 0 {
 		return ""
 	}
+	if b[0] == 0 {
+		b = b[:n] // behind it zeroes say nothing, and there may be many
+	}
 	run := 1
 	for run < len(b) && b[run] == b[0] {
 		run++
@@ -109,7 +112,7 @@ func (r *Region) pattern(from, to, limit uint64) string {
 		s += fmt.Sprintf(" (%q)", b[0])
 	}
 	s += " repeated"
-	if run > n && b[0] != 0 {
+	if run > n {
 		s += fmt.Sprintf(", and %d times more behind it", run-n)
 	}
 	return s
