@@ -29,9 +29,9 @@ overwritten, restores it, and tells who wrote beyond a buffer. The commands
 shown are those of the program's console; --shell lets you type yourself.
 Ctrl-C ends the program early and shows what there is by then.
 
-The pool has the features that the tour shows, unless --config or HEAPWRIGHT_CONFIG
-names a configuration made with menuconfig; variables such as
-HEAPWRIGHT_MEM_HEAD_BACKUP=n override either.
+The pool has the features that the tour shows, unless --config or the variable
+HEAPWRIGHT_CONFIG names a configuration made with menuconfig; others, such as
+HEAPWRIGHT_MEM_HEAD_BACKUP=n, override either.
 
 Exit codes: 0 shown, 2 wrong usage.`,
 		Example: `  heapwright demo

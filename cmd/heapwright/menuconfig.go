@@ -56,10 +56,10 @@ func (c *configuration) menu() (*kconfig.Tree, error) {
 		dir = "."
 	}
 	t, err := kconfig.Parse(os.DirFS(dir), name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("--kconfig: there is no file %s", c.kconfig)
+	if err != nil {
+		return nil, fmt.Errorf("--kconfig: %w", err)
 	}
-	return t, err
+	return t, nil
 }
 
 func (c *configuration) load(file string) ([]kconfig.Problem, error) {
@@ -113,7 +113,8 @@ memory. What is chosen is saved to .config, which programs give to config.Load,
 and which --config of the verbs that read dumps understands.
 
 Arrows move, enter opens a menu, space changes a value, ? explains, / searches,
-s saves, l loads, q quits. 80 columns and 24 rows suffice, colours are not needed.
+s saves, l loads, q quits. A terminal of 80 columns and 24 rows without colours
+is enough, also over a serial line.
 
 Exit codes: 0 left, 2 wrong usage or a file that cannot be read or written.`,
 		Example: `  heapwright menuconfig

@@ -128,11 +128,11 @@ func (m *model) press(k, text string) tea.Cmd {
 		*at = len(entries) - 1
 	case "left", "backspace", "h":
 		m.up()
-	case "esc", "q", "e":
-		if !m.up() || k == "q" {
+	case "esc", "e":
+		if !m.up() {
 			return m.leave()
 		}
-	case "Q":
+	case "q":
 		return m.leave()
 	case "s":
 		m.over = newInput("Save the configuration to", m.File, m.save)

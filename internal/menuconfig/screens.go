@@ -135,7 +135,7 @@ func (i *input) view(_ *model, p *page) {
 
 // draw shows the part of the line that the cursor is in.
 func (i *input) draw(p *page) {
-	room := p.width - 3
+	room := p.width - 4
 	from := max(0, i.at-room)
 	shown := append([]rune(nil), i.value[from:]...)
 	at := i.at - from
@@ -144,7 +144,11 @@ func (i *input) draw(p *page) {
 	if at < len(shown) {
 		under, rest = string(shown[at]), string(shown[at+1:])
 	}
-	rest = cut(rest, max(1, p.width-2-at-1))
+	if left := p.width - 3 - at; left > 0 {
+		rest = cut(rest, left)
+	} else {
+		rest = ""
+	}
 	p.line("")
 	p.lines[len(p.lines)-1] = "> " + string(shown[:at]) + reverse.Render(under) + rest
 }
