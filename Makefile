@@ -5,7 +5,7 @@ TOOL      = $(GO) tool -modfile=tools/go.mod
 FUZZTIME ?= 5s
 MODULES   = . bench
 
-.PHONY: demo test lint unit race invariants portable fuzz bench golden build
+.PHONY: demo test lint unit race invariants portable fuzz bench golden build menuconfig defconfig savedefconfig olddefconfig
 
 build: ## the command, into bin/
 	$(GO) build -o bin/heapwright ./cmd/heapwright
@@ -65,8 +65,14 @@ bench: ## against malloc through cgo and the Go heap, medians and ratios
 golden: ## rewrite golden files from what the code prints now
 	$(GO) test ./cmd/heapwright ./console ./damage ./report ./shell -update
 
-menuconfig: ## choose features in a menu
+menuconfig: ## choose features in a menu; saved to .config
 	@$(GO) run ./cmd/heapwright menuconfig
 
-defconfig savedefconfig olddefconfig:
-	@$(GO) run ./cmd/heapwright config $(subst savedef,minimal,$(subst olddef,update,$(patsubst defconfig,default,$@)))
+defconfig: ## .config with all defaults
+	@$(GO) run ./cmd/heapwright config default
+
+savedefconfig: ## the file defconfig, with what .config changes
+	@$(GO) run ./cmd/heapwright config minimal
+
+olddefconfig: ## .config brought up to date with the menu
+	@$(GO) run ./cmd/heapwright config update

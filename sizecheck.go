@@ -198,11 +198,10 @@ func (p *Pool) inside(ptr unsafe.Pointer) (uint32, node.Header, bool) {
 		if h := node.Read(p.ctrl(ref)); !h.State().Valid() || off-at >= uintptr(h.Size())*node.Unit {
 			continue // before the checksum, which takes longer
 		}
-		h, ok := p.lay.Check(p.ctrl(ref), ref)
-		if !ok {
+		if _, ok := p.lay.Check(p.ctrl(ref), ref); !ok {
 			continue
 		}
-		h, ok = p.trusted(ref)
+		h, ok := p.trusted(ref)
 		ok = ok && h.State() == node.Used && off >= at+p.lay.Head && off-at < uintptr(h.Size())*node.Unit && p.besideSound(ref, h)
 		return ref, h, ok
 	}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMenuconfigTerminal uses the menu in a real terminal of 80 by 24, in one
+// that knows no colour, and in one that knows hardly anything.
+func TestMenuconfigTerminal(t *testing.T) {
+	if _, err := exec.LookPath("tmux"); err != nil {
+		if os.Getenv("HEAPWRIGHT_REQUIRE_TMUX") != "" {
+			t.Fatal("tmux is required and not there")
+		}
+		t.Skip("tmux is not there")
+	}
+	if testing.Short() {
+		t.Skip("builds the command")
+	}
+	dir := t.TempDir()
+	command := filepath.Join(dir, "heapwright")
+	if out, err := exec.Command("go", "build", "-o", command, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, env := range []string{"TERM=screen-256color", "TERM=vt100", "TERM=dumb", "NO_COLOR=1"} {
+		t.Run(env, func(t *testing.T) {
+			config := filepath.Join(t.TempDir(), "x.config")
+			tmux := func(args ...string) string {
+				t.Helper()
+				out, err := exec.Command("tmux", append([]string{"-S", filepath.Join(dir, "socket"), "-f", "/dev/null"}, args...)...).CombinedOutput()
+				if err != nil {
+					t.Fatalf("tmux %q: %v\n%s", args, err, out)
+				}
+				return string(out)
+			}
+			tmux("new-session", "-d", "-s", "m", "-x", "80", "-y", "24", "env "+env+" "+command+" menuconfig --config "+config+"; sleep 60")
+			defer tmux("kill-session", "-t", "m")
+			shows := func(texts ...string) {
+				t.Helper()
+				var screen string
+				for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+					screen = tmux("capture-pane", "-p", "-t", "m")
+					all := true
+					for _, s := range texts {
+						all = all && strings.Contains(screen, s)
+					}
+					if all {
+						return
+					}
+				}
+				t.Fatalf("%q is not shown:\n%s", texts, screen)
+			}
+			keys := func(keys ...string) { tmux(append([]string{"send-keys", "-t", "m"}, keys...)...) }
+			shows("heapwright Configuration", ">     Kernel  --->", "s save  l load")
+			keys("Down", "Enter")
+			shows("> Debug", "> [ ] Enable a Debug Version")
+			keys("Space", "Down", "Space", "Down", "Space")
+			shows("> ", "[*] Enable Function call stack of Mem operation recorded", "(3) Levels of the call stack to record")
+			keys("/")
+			shows("Search")
+			keys("record lr", "Enter")
+			shows("LOS_RECORD_LR_CNT: More levels")
+			keys("Enter")
+			shows("(1 to 32)")
+			keys("BSpace", "8", "Enter")
+			shows("(8) Levels of the call stack to record")
+			keys("q")
+			shows("Save the configuration?")
+			keys("y")
+			shows("the configuration is saved")
+			b, err := os.ReadFile(config)
+			if err != nil || !strings.Contains(string(b), "LOSCFG_MEM_LEAKCHECK=y\nLOS_OMIT_LR_CNT=2\nLOS_RECORD_LR_CNT=8\n") {
+				t.Errorf("%v\n%s", err, b)
+			}
+		})
+	}
+}
