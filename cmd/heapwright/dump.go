@@ -65,6 +65,9 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		d.close()
 		return nil, explainImage(cmd, path, err)
 	}
+	if warning := in.load(d.image.Mappings()); warning != "" {
+		d.warnings = append(d.warnings, warning)
+	}
 	hints.Program, hints.PointerSize = in.program, d.image.PointerSize()
 	s.progress.doing("searching")
 	if err := d.do(func() error { return d.find(hints) }); err != nil {
@@ -73,6 +76,9 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		return nil, err
 	}
 	for i, pool := range d.pools {
+		if warning := in.stranger(pool.About()); warning != "" {
+			d.warnings = append(d.warnings, warning)
+		}
 		d.pools[i] = &watchedPool{pool, d}
 	}
 	s.progress.doing("reading")
