@@ -255,9 +255,10 @@ func (w *chainWalk) behind(cur, next *chainSeen) {
 	w.look(next, cur.at+cur.size, cur)
 	if cur.exact && next.bad&chainMissing == 0 {
 		// The link speaks about cur as it is, not as its header says.
-		believed := cur.chainNode
+		believed := &w.room[0]
+		*believed = cur.chainNode
 		believed.length = cur.size
-		switch w.layout.link(&believed, &next.chainNode) {
+		switch w.layout.link(believed, &next.chainNode) {
 		case chainDenies:
 			next.bad |= chainNoPrev
 		case chainNames:
