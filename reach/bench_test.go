@@ -102,8 +102,9 @@ func (h *benchHeap) naive() (reached int) {
 }
 
 // BenchmarkAnalyse searches whole heaps, the walk and the index included.
-// x/reach is how many times longer a way takes than method=reach of the same
-// heap.
+// x/reach is how many times longer a method takes than method=reach on the same
+// heap. In method=reach-two-pools the second pool lies far away, so that much of
+// what is between them looks like pointers.
 func BenchmarkAnalyse(b *testing.B) {
 	for _, mib := range []int{1, 64, 256, 1024} {
 		if mib > 64 && testing.Short() {
@@ -111,7 +112,7 @@ func BenchmarkAnalyse(b *testing.B) {
 		}
 		var h *benchHeap
 		var ours time.Duration
-		bench := func(method string, o Options, roots int, fn func(o Options, roots int) int) {
+		bench := func(method string, fn func() int) {
 			b.Run(fmt.Sprintf("heap=%dMiB/method=%s", mib, method), func(b *testing.B) {
 				if h == nil {
 					h = newBenchHeap(mib<<20, 0.08)
@@ -120,7 +121,7 @@ func BenchmarkAnalyse(b *testing.B) {
 				reached := 0
 				b.ResetTimer()
 				for b.Loop() {
-					reached = fn(o, roots)
+					reached = fn()
 				}
 				each := b.Elapsed() / time.Duration(b.N)
 				if ours == 0 {
@@ -131,16 +132,18 @@ func BenchmarkAnalyse(b *testing.B) {
 				b.ReportMetric(float64(each)/float64(len(h.nodes)), "ns/node")
 			})
 		}
-		analyse := func(o Options, _ int) int {
-			r, err := Analyse(b.Context(), h.memory(), []Pool{h.pool()}, []Root{h.root()}, o)
+		analyse := func(o Options, more ...Pool) int {
+			r, err := Analyse(b.Context(), h.memory(), append(more, h.pool()), []Root{h.root()}, o)
 			if err != nil {
 				b.Fatal(err)
 			}
 			return int(r.Reachable.Nodes)
 		}
-		bench("reach", Options{PointerSize: 4}, 0, analyse)
-		bench("naive", Options{PointerSize: 4}, 0, func(Options, int) int { return h.naive() })
-		bench("unaligned", Options{PointerSize: 4, Unaligned: true}, 0, analyse)
+		far := Pool{Span: heap.Span{Start: 0x1000, End: 0x2000}, Walk: func(func(*heap.Node) bool) {}}
+		bench("reach", func() int { return analyse(Options{PointerSize: 4}) })
+		bench("naive", func() int { return h.naive() })
+		bench("reach-unaligned", func() int { return analyse(Options{PointerSize: 4, Unaligned: true}) })
+		bench("reach-two-pools", func() int { return analyse(Options{PointerSize: 4}, far) })
 	}
 }
 

@@ -177,8 +177,9 @@ func (x *index) spans() []heap.Span {
 // PointersTo returns the words in all the memory, and the values of roots, that
 // point into the node that addr lies in, whether they keep it alive or not: at
 // most limit of them, those of roots without memory first, then in ascending
-// order of address. A free node can be asked for as well. more says that there
-// are others; err is that of ctx when it ends, with what was found up to then.
+// order of address. A free node can be asked for as well. It goes over the whole
+// memory, at about a GiB a second. more says that there are others; err is that
+// of ctx when it ends, with what was found up to then.
 func (r *Result) PointersTo(ctx context.Context, addr heap.Addr, limit int) (found []Pointer, more bool, err error) {
 	k, ok := r.x.find(addr)
 	if !ok {

@@ -58,6 +58,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/heapwright/heapwright/heap"
@@ -257,7 +258,7 @@ func Analyse(ctx context.Context, mem heap.RAM, pools []Pool, roots []Root, o Op
 	if len(roots) >= maxEntries {
 		return nil, fmt.Errorf("reach: %d roots are too many", len(roots))
 	}
-	r := &Result{roots: roots, mem: newMemory(mem, o), words: newWords(o)}
+	r := &Result{roots: slices.Clone(roots), mem: newMemory(mem, o), words: newWords(o)}
 	if err := r.x.build(ctx, &r.mem, pools); err != nil {
 		return nil, err
 	}
