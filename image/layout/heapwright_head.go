@@ -40,7 +40,7 @@ const (
 func (f *hwFinder) damaged(addr heap.Addr, h *node.Head) *heapwrightPool {
 	info := h.Believe()
 	s := f.m.span(addr)
-	memory := s.Bytes[addr-s.Addr:]
+	memory := aligned(s.Bytes[addr-s.Addr:])
 	shapes := append([]hwShape{{info.Stacks, info.Backup, info.LRs}}, hwShapes...)
 	for _, s := range shapes {
 		p := hwOpen(addr, memory, info, s, h)
