@@ -168,3 +168,22 @@ func BenchmarkLost(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPointersTo looks for all words that point to one node.
+func BenchmarkPointersTo(b *testing.B) {
+	h := newBenchHeap(64<<20, 0.08)
+	r, err := Analyse(b.Context(), h.memory(), []Pool{h.pool()}, []Root{h.root()}, Options{PointerSize: 4})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(64 << 20)
+	n := 0
+	for i := 0; b.Loop(); i++ {
+		found, _, err := r.PointersTo(b.Context(), h.nodes[i%len(h.nodes)].Start, 1<<20)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n += len(found)
+	}
+	b.ReportMetric(float64(n)/float64(b.N), "found")
+}

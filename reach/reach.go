@@ -89,8 +89,8 @@ type Root struct {
 type Options struct {
 	PointerSize int              // in bytes: 4 or 8
 	Order       binary.ByteOrder // of words; nil: little endian
-	// Unaligned looks for pointers at every byte offset, which takes about as
-	// many times longer as a pointer has bytes, and finds more that are none.
+	// Unaligned looks for pointers at every byte offset, which takes up to
+	// twice as long, and finds more that are none.
 	Unaligned bool
 	// Progress, if not nil, is called from time to time with the bytes that
 	// were scanned and those that will be. The latter grows when lost nodes
@@ -101,7 +101,7 @@ type Options struct {
 // State is what the search has found out about a place.
 type State uint8
 
-// The states of a place. Those from Quarantined on are used nodes.
+// The states of a place. Those from Reachable on are those of used nodes.
 const (
 	Outside      State = iota // in no pool
 	Allocator                 // in a pool, but in no node: the pool's head or end
@@ -165,8 +165,9 @@ const nothingOutside refusal = "the memory holds nothing outside the pool: unref
 // A Result is what a search has found. Its methods may be called concurrently,
 // as long as the memory stays valid.
 type Result struct {
-	// Used is all used nodes. They are either Reachable, Unreferenced or
-	// Indirect, and Quarantined ones, which are not counted in Used.
+	// Used is all used nodes, each of which is either Reachable, Unreferenced
+	// or Indirect. Quarantined is what could not be interpreted, besides: nodes
+	// and gaps between nodes.
 	Used, Reachable, Unreferenced, Indirect, Quarantined Count
 	// RootBytes is the length of the memory that served as roots.
 	RootBytes uint64
