@@ -70,7 +70,7 @@ func (f *hwFinder) span(s *heap.Memory) {
 			return
 		}
 		off = at + 1
-		if p := f.try(s.Addr+heap.Addr(at), at == 0); p != nil && 2*p.about.Sound > p.about.Seen {
+		if p := f.try(s.Addr+heap.Addr(at), at == 0); p != nil && !p.region.Blind && 2*p.about.Sound > p.about.Seen {
 			off = max(off, at+int(min(p.about.Span.Len(), uint64(len(s.Bytes)-at))))
 		}
 	}
