@@ -49,8 +49,9 @@
 // Memory: 8 bytes for the address of an entry, 4 for the length of its head, 4
 // for what it was reached from, 1 for its state, up to 4 for the queue and up to
 // 8 for the table: at most 29 bytes a node, 25 of which a Result keeps, and a
-// fixed 40 KiB. The length of the arrays is estimated from the first nodes; where
-// that was too little, they take up to twice as much while they grow.
+// fixed 40 KiB. The length of the first three arrays is estimated from the first
+// nodes, with an eighth to spare; where that was too little, they take up to
+// twice as much while they grow.
 package reach
 
 import (

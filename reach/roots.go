@@ -177,7 +177,11 @@ func (f *rootFinder) sections() {
 	if f.data > 0 {
 		f.note("%d bytes of the program's data are roots: %s", f.data, &used)
 	}
-	if missing > 0 {
+	switch {
+	case missing == 0:
+	case f.data == 0 && len(f.Segments) > 0: // position-independent programs lie elsewhere than their file says
+		f.note("none of the program's data lies where its file says: the writable segments stand for it")
+	default:
 		f.Partial = fmt.Sprintf("%d of %d bytes of the program's data are not in the memory (%s): what is referenced only from there counts as lost",
 			missing, f.data+missing, &lacking)
 	}

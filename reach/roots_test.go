@@ -116,6 +116,17 @@ func TestFindRoots(t *testing.T) {
 			[]string{"512 of 768 bytes of the program's data are not in the memory (.data, .noinit)", "only from there counts as lost"},
 		},
 		{
+			"a core of a program that was loaded elsewhere",
+			Evidence{
+				Memory: ram, Pools: pool,
+				Sections: []heap.Section{{Span: span(0x3000, 0x3100), Name: ".bss"}},
+				Segments: []heap.Section{{Span: span(0x1000, 0x1100), Name: "program"}},
+			},
+			[]Root{{Name: "program", Span: span(0x1000, 0x1100)}},
+			[]string{"none of the program's data lies where its file says: the writable segments stand for it"},
+			nil,
+		},
+		{
 			"no globals at all",
 			Evidence{Memory: ram, Pools: pool, Threads: threads, Sections: []heap.Section{{Span: span(0x3000, 0x3100), Name: ".bss"}}},
 			[]Root{
