@@ -379,6 +379,10 @@ func (w *walker) recut(cur, next *seen) {
 	cur.h.size = cur.h.size&^sizeMask | uint32(cur.size)
 	if !cur.lost {
 		cur.lost, cur.known = true, hasAll&^hasSum
+		if !cur.h.used() && w.listed(cur.at+heap.Addr(w.o.Own)) == nil { // it only looks free
+			cur.own |= badMagic
+			w.infer(cur, true, false, nil)
+		}
 	}
 	if cur.known |= hasSize; !cur.exact {
 		cur.known &^= hasSize
