@@ -203,7 +203,7 @@ func (d *dump) about() (notes, doubts []string) {
 		case !d.brief:
 			note += evidenceMark + strings.Join(a.Evidence, "; ")
 		case a.Seen > 0:
-			note += fmt.Sprintf(evidenceMark+"%d of the first %s fit, and more, which --verbose shows", a.Sound, plain.Plural(a.Seen, "node"))
+			note += fmt.Sprintf(evidenceMark+"%d of %s fit; --verbose shows more", a.Sound, plain.Plural(a.Seen, "node"))
 		}
 		notes = append(notes, note)
 		for _, s := range a.Doubts {
@@ -285,7 +285,7 @@ func (d *dump) explain(flags *memoryFlags, program heap.Program, err error) erro
 		b.WriteString("\n  --base ADDR      the address that the dump begins at")
 	}
 	if !flags.pool.given {
-		b.WriteString("\n  --pool ADDR      where the heap begins: m_aucSysMem1, for example, in the map file")
+		b.WriteString("\n  --pool ADDR      where the heap begins (m_aucSysMem1 in a map file)")
 	}
 	if program == nil {
 		b.WriteString("\n  --symbols FILE   the ELF file of the firmware")
