@@ -160,7 +160,7 @@ type chainWalk struct {
 	seeker chainSeeker   // nil: there is none
 	budget int64         // headers that may still be read in searches
 	spent  bool          // a search was given up
-	room   [4]chainNode  // what searches look at
+	room   [5]chainNode  // what searches look at
 	weak   [32]chainNode // starts of nodes that nothing confirms yet
 }
 
