@@ -54,21 +54,24 @@ func (w *walker) checkTotals() {
 		Kind: heap.TotalsWrong, Op: "check", Node: w.p.Addr,
 		Cause: "the pool's head was overwritten, or the image was taken in the middle of an operation",
 	}
-	switch {
-	case v != st.Used:
+	if v != st.Used {
 		b := make([]byte, 4)
 		putWord(b, 4, st.Used)
 		w.survey.Patches = append(w.survey.Patches, Patch{Addr: at, New: b, Why: "the bytes in use in the pool's head"})
-		f.Recovered = true
 		f.Fields = []heap.Field{{Name: "used", Header: fmt.Sprintf("%#x", v), Backup: fmt.Sprintf("%#x", st.Used), Differs: true}}
 		f.Span = heap.Span{Start: at, End: at + 4}
 		f.Detail = fmt.Sprintf("the pool's head says that %d bytes are in use, a recount gives %d, which a repair writes there", v, st.Used)
-	case peak < st.Used:
-		f.Span = heap.Span{Start: w.p.Addr + heap.Addr(w.o.Peak), End: w.p.Addr + heap.Addr(w.o.Peak) + 4}
-		f.Detail = fmt.Sprintf("the waterline in the pool's head, %d bytes, is lower than the %d bytes in use", peak, st.Used)
-	default:
+	}
+	if peak < st.Used {
+		if f.Span.End = at + 8; f.Span.Start == 0 {
+			f.Span.Start = at + 4
+		}
+		f.Detail = joinText(f.Detail, fmt.Sprintf("the waterline in the pool's head, %d bytes, is lower than the %d bytes in use, and cannot be restored", peak, st.Used))
+	}
+	if f.Detail == "" {
 		return
 	}
+	f.Recovered = peak >= st.Used
 	w.say(f)
 }
 

@@ -174,7 +174,11 @@ func (w *walker) confirms(at, length heap.Addr) bool {
 	if w.header(next, &h) && w.check(&h, next, at) == 0 {
 		return true
 	}
-	return w.o.Own != 0 && w.backup(at, &h) && w.check(&h, next, at) == 0
+	if w.o.Own == 0 || !w.backup(at, &h) || w.check(&h, next, at) != 0 {
+		return false
+	}
+	// The header of a free node would be right anywhere: the lists say where.
+	return h.used() || w.listed(next+heap.Addr(w.o.Own)) != nil
 }
 
 // nextByBackup returns where the node behind the one at begins according to the
