@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -281,4 +282,24 @@ func contents(t testing.TB, tab *Table, name string) ([]byte, binary.ByteOrder) 
 	}
 	t.Fatalf("%s is in no section", name)
 	return nil, nil
+}
+
+// Types, lines and variables may be asked for at the same time.
+func TestStructConcurrently(t *testing.T) {
+	tab := openAny(t, "testdata/elf/thumb-O2-dwarf4.elf")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 20 {
+				if _, ok := tab.Struct("item"); !ok {
+					t.Error("no item")
+				}
+				tab.Frames(0x80e1)
+				tab.VariableAt(0x82e0)
+				tab.Data()
+				_ = tab.Partial()
+			}
+		})
+	}
+	all.Wait()
 }
