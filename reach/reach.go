@@ -209,7 +209,7 @@ type Head struct {
 	Payload heap.Addr `json:"payload"` // its own
 	Bytes   uint64    `json:"bytes"`   // its length, head and padding included
 	// Indirect is what is lost through it, itself left out. A node to which
-	// several heads lead is counted with one of the nearest.
+	// several heads lead is counted with one of them only.
 	Indirect Count `json:"indirect"`
 }
 
