@@ -101,17 +101,18 @@ func (f *hwFinder) try(addr heap.Addr, certain bool) *heapwrightPool {
 		return nil
 	}
 	h := node.HeadOf(b)
-	info, err := h.Read()
 	var p *heapwrightPool
 	switch {
 	case h.OtherOrder():
 		f.note("the heapwright pool at %s was written by a machine of the other byte order: read it on such a machine", addr)
 		return nil
-	case err == nil:
-		p = f.intact(addr, info)
 	case h.Intact():
-		f.note("at %s lies a heapwright pool that cannot be read: %v", addr, err)
-		return nil
+		info, err := h.Read()
+		if err != nil {
+			f.note("at %s lies a heapwright pool that cannot be read: %v", addr, err)
+			return nil
+		}
+		p = f.intact(addr, info)
 	case h.Named() || certain || h.Believe().Base == uint64(addr):
 		if !certain {
 			f.tries++
