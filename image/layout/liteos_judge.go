@@ -131,7 +131,8 @@ func (w *walker) describeHeader(f *heap.Finding, cur *seen, first, end int) {
 		f.Recovered = false
 		f.Detail = "neither the header nor its backup is right"
 	default:
-		f.Recovered = cur.exact && first < end && w.allKnown(first, end)
+		links := cur.h.used() || cur.own&badMagic == 0 || cur.known&(hasFirst|hasSecond) == hasFirst|hasSecond
+		f.Recovered = cur.exact && first < end && links && w.allKnown(first, end)
 	}
 	if cur.lost && !cur.exact {
 		f.Detail = joinText(f.Detail, fmt.Sprintf("it is not known how long it is: up to %s, %d bytes, nothing makes sense", cur.at+cur.size, cur.size))
