@@ -39,7 +39,7 @@ func (t *text) lost(g *leak.Growth) (notes []string) {
 	}
 	for _, s := range u.Sites[:n] {
 		t.lostSite(s)
-		if site := sites[s]; site != nil && len(g.Listings) < 2 && s.Direct.Nodes > 0 {
+		if site := sites[s]; site != nil && len(g.Listings) < 2 && s.Direct.Nodes > 0 && u.Gaps == "" {
 			t.reason(site, lostBelow) // else it stands above
 		}
 	}
@@ -72,7 +72,7 @@ func amount(a leak.Amount) string {
 }
 
 // lostBelow is where lines begin that stand below those of a call site.
-const lostBelow = 4
+const lostBelow = belowIndent
 
 const lostTitles = "verdict       direct             through them       allocated by"
 
@@ -87,7 +87,7 @@ func (t *text) lostSite(s *leak.LostSite) {
 	if !t.Verbose {
 		frames = withoutDirectories(frames)
 	}
-	line := fmt.Sprintf("%s  %s  %s  ", t.paint(verdictColor(verdict), fmt.Sprintf("%-12s", verdict)), cell(s.Direct), cell(s.Through))
+	line := fmt.Sprintf("%s  %s  %s", t.paint(verdictColor(verdict), fmt.Sprintf("%-12s", verdict)), cell(s.Direct), cell(s.Through))
 	column := 12 + 2 + 17 + 2 + 17 + 2
 	chain := chainOf(s.Pool, frames)
 	t.WriteString(line)
@@ -96,12 +96,13 @@ func (t *text) lostSite(s *leak.LostSite) {
 		t.printf("\n%*s", below, "")
 		t.frames(below, s.Frames, len(s.Frames))
 	case t.Width <= 0 || t.fits(chain, column):
+		t.WriteString("  ")
 		t.wrap(chain, column)
 	case t.Width > 0 && !t.fits(chain[:1], column):
 		t.printf("\n%*s", below, "")
 		t.wrap(chain, below)
 	default:
-		t.WriteString(chain[0] + "\n")
+		t.WriteString("  " + chain[0] + "\n")
 		if len(chain) > 1 {
 			t.printf("%*s<- ", below, "")
 			t.wrap(chain[1:], below+3)
