@@ -148,9 +148,6 @@ func (p *heapwrightPool) describe(h *Hints) {
 	if p.lay.Stacks {
 		a.TickHz = uint64(i.TickHz)
 		a.Symbol, a.SymbolAddr = anchorSymbol, heap.Addr(i.Anchor)-1
-		if p.lay.LRs > 0 {
-			say("call stacks are relative to the byte behind %s, function %s of build %016x", a.SymbolAddr, anchorSymbol, i.Text)
-		}
 	}
 	if !p.endAt {
 		a.Doubts = append(a.Doubts, "where the pool ends is not known: it is taken to reach to the end of the memory")
