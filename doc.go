@@ -22,7 +22,8 @@
 // Memory comes from the operating system in one range of reserved addresses, of
 // which ever more is committed and unused runs are given back; or it is the
 // caller's (Config.Region); or it is a file mapped into memory (Config.File),
-// which Open reads after a crash.
+// which Open reads after a crash. Command heapwright reads such a file, and pools
+// in cores and in dumps of all memory, too.
 //
 // Leaks: Snapshot lists the used nodes with the call stack of each allocation
 // (Config.LeakCheck). What is in a later snapshot and not in an earlier one,

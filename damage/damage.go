@@ -4,8 +4,9 @@
 //
 // A report says little more than which header is wrong. What it means follows
 // from three witnesses: the bytes it shows, where they lie between the nodes,
-// and the listings of the same log, which know who allocated what. The package
-// reads nothing and prints nothing; it fills in findings that a source made.
+// and the listings of the same log, which know who allocated what. A dump shows
+// all bytes of a damaged head: an Overwrite explains those. The package reads
+// nothing and prints nothing; it fills in findings that a source made.
 //
 // Every sentence keeps apart what was observed from what is concluded. Lengths
 // are lower bounds and say "at least"; a node's room for its payload is an

@@ -36,7 +36,7 @@ type look struct {
 	word   int       // bytes of a pointer
 	big    bool
 	where  func(heap.Addr) string
-	copyOf func([]byte) string
+	copyOf string // the node's head that they are a copy of; empty: they are none
 	// wide is b with what belongs to the first and the last word of it; asIs
 	// tells which words of it are what they should be.
 	wide   []byte
@@ -67,10 +67,8 @@ func (l *look) String() string {
 	if len(l.b) == 0 {
 		return ""
 	}
-	if l.copyOf != nil {
-		if s := l.copyOf(l.b); s != "" {
-			return "a copy of " + s
-		}
+	if l.copyOf != "" {
+		return "a copy of " + plain.Clean(l.copyOf)
 	}
 	if b := l.b[0]; same(l.b) {
 		if b == 0 {

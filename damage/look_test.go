@@ -74,8 +74,10 @@ func TestLooks(t *testing.T) {
 		{"one integer", words(little, 12), nil, "small integer 12"},
 		{"many integers", words(little, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10), nil, "small integers 1, 2, 3, 4, 5, 6, 7, 8, ... (10)"},
 		{"a large one", words(little, 1, 2, 99999, 4), nil, "bytes 01 00 00 00 02 00 00 00 9f 86 01 00 04 00 00 00"},
-		{"a copy", words(little, 1, 2), func(o *Overwrite) { o.CopyOf = func([]byte) string { return "the head of node 0x500" } }, "a copy of the head of node 0x500"},
-		{"no copy", words(little, 1, 2), func(o *Overwrite) { o.CopyOf = func([]byte) string { return "" } }, "small integers 1, 2"},
+		{"a copy", words(little, 1, 2), func(o *Overwrite) {
+			o.CopyOf = func(first, end int) string { return fmt.Sprint("the head of node 0x500, ", first, " to ", end) }
+		}, "a copy of the head of node 0x500, 0 to 8"},
+		{"no copy", words(little, 1, 2), func(o *Overwrite) { o.CopyOf = func(int, int) string { return "" } }, "small integers 1, 2"},
 	} {
 		t.Run(d.name, func(t *testing.T) {
 			o := overwrite(d.b)

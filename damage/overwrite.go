@@ -33,9 +33,10 @@ type Overwrite struct {
 	// are pointers are told for what they are. nil: nothing is known but where
 	// the damage is.
 	Where func(heap.Addr) string
-	// CopyOf names the node of whose head these bytes, a part of Have, are a
-	// copy, "the head of node 0x1000"; "" if they are none. nil: cannot be told.
-	CopyOf func(b []byte) string
+	// CopyOf names the node of whose head Have[first:end], the bytes that were
+	// overwritten, is a copy or a part of one, "the head of node 0x1000"; "" if it
+	// is none. nil: cannot be told.
+	CopyOf func(first, end int) string
 }
 
 // A Trail is what the damage at one node means for the node behind it.
@@ -144,7 +145,10 @@ func (o *Overwrite) locate() (w overwritten, ok bool) {
 func (o *Overwrite) looks(w overwritten) string {
 	l := look{
 		b: o.Have[w.first:w.end], at: o.At + heap.Addr(w.first), near: o.At,
-		word: o.Word, big: o.BigEndian, where: o.Where, copyOf: o.CopyOf,
+		word: o.Word, big: o.BigEndian, where: o.Where,
+	}
+	if o.CopyOf != nil {
+		l.copyOf = o.CopyOf(w.first, w.end)
 	}
 	if l.word != 4 && l.word != 8 {
 		if l.word = 4; o.At >= 1<<32 {
@@ -186,11 +190,15 @@ func (o *Overwrite) reach(f *heap.Finding, w overwritten) string {
 	for behind < len(o.Behind) && w.continues(o.Behind[behind]) {
 		behind++
 	}
-	if n := o.ahead(w); n > 0 && w.front {
+	least := 1 // of text, a byte or two are chance
+	if w.text {
+		least = minRun
+	}
+	if n := o.ahead(w); n >= least && w.front {
 		f.Reach += fmt.Sprintf(", as in the last %s in front", plain.Plural(n, "byte"))
 	}
 	switch {
-	case w.end < len(o.Have) && !w.back || behind == 0:
+	case w.end < len(o.Have) && !w.back || behind < least:
 	case behind == len(o.Behind):
 		f.Reach += fmt.Sprintf(", and on in the payload behind for %d bytes or more", behind)
 	default:

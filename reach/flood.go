@@ -254,39 +254,60 @@ func (f *flood) flush() {
 	if f.err != nil {
 		return
 	}
-	if r := &f.x.regions[0]; len(f.x.regions) == 1 && r.dense {
-		f.lookupDense(r, n)
-	} else {
-		n = f.lookup(n)
+	if len(f.x.regions) > 1 {
+		n = f.nearby(n)
 	}
+	n = f.locate(n)
+	f.lookup(n)
 	f.take(n)
 }
 
-// lookupDense finds the entries of the batch where that takes few steps.
-func (f *flood) lookupDense(r *region, n int) {
-	start, shift, first, at := r.Start, r.shift, r.first, f.x.at
+// nearby leaves out of the batch what is in no pool and not close to one: where
+// pools lie far apart, much of what lies between them looks like pointers.
+func (f *flood) nearby(n int) (kept int) {
+	near, shift, lo := f.x.near, f.x.nearShift&63, uint64(f.x.lo)
+	for i, v := range f.vals[:n] {
+		page := (v - lo) >> shift
+		f.vals[kept], f.from[kept] = v, f.from[i]
+		kept += int(near[page/64] >> (page % 64) & 1)
+	}
+	return kept
+}
+
+// locate finds the entries that the buckets of the batch begin in, and leaves
+// out what is in no pool.
+func (f *flood) locate(n int) (kept int) {
+	r := &f.x.regions[0]
+	for i, v := range f.vals[:n] {
+		if v-uint64(r.Start) >= r.Len() {
+			other := f.x.region(heap.Addr(v))
+			if other == nil {
+				continue
+			}
+			r = other
+		}
+		f.vals[kept], f.from[kept] = v, f.from[i]
+		f.to[kept] = r.first[(v-uint64(r.Start))>>(r.shift&63)]
+		kept++
+	}
+	return kept
+}
+
+// lookup finds the entries of the batch, from those on that their buckets begin
+// in.
+func (f *flood) lookup(n int) {
+	at := f.x.at
 	vals, to := f.vals[:n], f.to[:n]
 	for i, v := range vals {
-		to[i] = first[(v-uint64(start))>>(shift&63)]
-	}
-	for i, v := range vals {
 		k := to[i]
-		for uint64(at[k+1]) <= v {
-			k++
+		for end := k + maxHops; uint64(at[k+1]) <= v; k++ {
+			if k == end {
+				k, _ = f.x.find(heap.Addr(v))
+				break
+			}
 		}
 		to[i] = k
 	}
-}
-
-// lookup finds the entries of the batch, and leaves out what is in no pool.
-func (f *flood) lookup(n int) (kept int) {
-	for i, v := range f.vals[:n] {
-		if k, ok := f.x.find(heap.Addr(v)); ok {
-			f.to[kept], f.from[kept] = k, f.from[i]
-			kept++
-		}
-	}
-	return kept
 }
 
 // take goes over the entries that the batch points to.

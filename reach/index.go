@@ -36,6 +36,10 @@ type index struct {
 
 	regions []region // ascending, disjoint
 	lo, hi  heap.Addr
+	// near has a bit for each piece of [lo, hi), of a length that is a power of
+	// two, which says that it has a part of a pool; only for several pools.
+	near      []uint64
+	nearShift uint
 
 	disorder, outside, overlaps, unknown uint64 // nodes
 
@@ -47,7 +51,6 @@ type index struct {
 type region struct {
 	heap.Span
 	shift uint
-	dense bool     // no bucket has more than maxHops entries
 	first []uint32 // the entry that each bucket begins in; the last one is the region's last entry
 	from  uint32   // its first entry
 }
@@ -89,6 +92,7 @@ func (x *index) build(ctx context.Context, mem *memory, pools []Pool) error {
 		return fmt.Errorf("reach: no pool")
 	}
 	x.lo, x.hi = pools[0].Span.Start, pools[len(pools)-1].Span.End
+	x.sift()
 	return nil
 }
 
@@ -205,7 +209,7 @@ func (x *index) gap(from, to heap.Addr) {
 // bucket makes the table of a region whose entries, but the one behind it, are
 // there from number from on.
 func (x *index) bucket(s heap.Span, from int) {
-	r := region{Span: s, shift: bucketShift, dense: true, from: uint32(from)}
+	r := region{Span: s, shift: bucketShift, from: uint32(from)}
 	last := len(x.at) - 2
 	for s.Len()>>r.shift > 2*uint64(last-from)+64 {
 		r.shift++
@@ -213,34 +217,51 @@ func (x *index) bucket(s heap.Span, from int) {
 	r.first = make([]uint32, (s.Len()-1)>>r.shift+2)
 	k := from
 	for b := range r.first[:len(r.first)-1] {
-		start, was := s.Start+heap.Addr(b)<<r.shift, k
+		start := s.Start + heap.Addr(b)<<r.shift
 		for x.at[k+1] <= start {
 			k++
 		}
 		r.first[b] = uint32(k)
-		r.dense = r.dense && k-was <= maxHops
 	}
 	r.first[len(r.first)-1] = uint32(last)
-	r.dense = r.dense && last-k <= maxHops
 	x.regions = append(x.regions, r)
+}
+
+// sift fills near.
+func (x *index) sift() {
+	const most = 1 << 15 // bits: the table stays in the fastest cache
+	for size := uint64(x.hi - x.lo); size>>x.nearShift >= most; {
+		x.nearShift++
+	}
+	x.near = make([]uint64, most/64)
+	for i := range x.regions {
+		r := &x.regions[i]
+		for p := uint64(r.Start-x.lo) >> x.nearShift; p <= uint64(r.End-1-x.lo)>>x.nearShift; p++ {
+			x.near[p/64] |= 1 << (p % 64)
+		}
+	}
+}
+
+// region returns the pool that addr lies in, nil if there is none.
+func (x *index) region(addr heap.Addr) *region {
+	i, _ := slices.BinarySearchFunc(x.regions, addr, func(r region, a heap.Addr) int {
+		if r.End <= a {
+			return -1
+		}
+		return 1
+	})
+	if i < len(x.regions) && x.regions[i].Start <= addr {
+		return &x.regions[i]
+	}
+	return nil
 }
 
 // find returns the entry that addr lies in, if it lies in a pool.
 func (x *index) find(addr heap.Addr) (k uint32, ok bool) {
-	if addr < x.lo || addr >= x.hi {
-		return 0, false
+	if r := x.region(addr); r != nil {
+		return x.within(r, addr), true
 	}
-	r := &x.regions[0]
-	if len(x.regions) > 1 {
-		i, exact := slices.BinarySearchFunc(x.regions, addr, func(r region, a heap.Addr) int { return cmp.Compare(r.Start, a) })
-		if !exact {
-			i--
-		}
-		if r = &x.regions[i]; addr >= r.End {
-			return 0, false
-		}
-	}
-	return x.within(r, addr), true
+	return 0, false
 }
 
 // within returns the entry that an address in r lies in.

@@ -3,7 +3,6 @@ package reach
 import (
 	"cmp"
 	"encoding/binary"
-	"math/bits"
 	"slices"
 
 	"github.com/heapwright/heapwright/heap"
@@ -148,67 +147,41 @@ const (
 // sieve appends the words of b, at most chunk, that lie in [lo, lo+size) to the
 // n in vals, which has room for them, and returns how many there are then.
 //
-// The loops store each word and count it or not, which takes no branch: one in
-// ten words passes, so branches would often be mispredicted.
+// Its loops store each word and then count it or not, which takes no branch: one
+// in ten words passes, so branches would often be mispredicted.
 func (w *words) sieve(b []byte, vals *[batch]uint64, n int, lo, size uint64) int {
 	switch {
-	case w.unaligned:
-		for ; len(b) >= w.size; b = b[1:] {
-			v := w.word(b)
-			vals[n&(batch-1)] = v
-			if v-lo < size {
-				n++
-			}
+	case w.unaligned || w.swapped:
+		for ; len(b) >= w.size; b = b[w.stride:] {
+			n = keep(vals, n, w.word(b), lo, size)
 		}
 	case w.wide:
-		for ; len(b) >= 8; b = b[8:] {
-			v := binary.LittleEndian.Uint64(b)
-			if w.swapped {
-				v = bits.ReverseBytes64(v)
-			}
-			vals[n&(batch-1)] = v
-			if v-lo < size {
-				n++
-			}
+		for ; len(b) >= 16; b = b[16:] {
+			n = keep(vals, n, binary.LittleEndian.Uint64(b), lo, size)
+			n = keep(vals, n, binary.LittleEndian.Uint64(b[8:]), lo, size)
 		}
-	case w.swapped:
-		for ; len(b) >= 4; b = b[4:] {
-			v := uint64(binary.BigEndian.Uint32(b))
-			vals[n&(batch-1)] = v
-			if v-lo < size {
-				n++
-			}
+		if len(b) >= 8 {
+			n = keep(vals, n, binary.LittleEndian.Uint64(b), lo, size)
 		}
 	default:
 		for ; len(b) >= 16; b = b[16:] {
-			v0 := uint64(binary.LittleEndian.Uint32(b))
-			v1 := uint64(binary.LittleEndian.Uint32(b[4:]))
-			v2 := uint64(binary.LittleEndian.Uint32(b[8:]))
-			v3 := uint64(binary.LittleEndian.Uint32(b[12:]))
-			vals[n&(batch-1)] = v0
-			if v0-lo < size {
-				n++
-			}
-			vals[n&(batch-1)] = v1
-			if v1-lo < size {
-				n++
-			}
-			vals[n&(batch-1)] = v2
-			if v2-lo < size {
-				n++
-			}
-			vals[n&(batch-1)] = v3
-			if v3-lo < size {
-				n++
-			}
+			n = keep(vals, n, uint64(binary.LittleEndian.Uint32(b)), lo, size)
+			n = keep(vals, n, uint64(binary.LittleEndian.Uint32(b[4:])), lo, size)
+			n = keep(vals, n, uint64(binary.LittleEndian.Uint32(b[8:])), lo, size)
+			n = keep(vals, n, uint64(binary.LittleEndian.Uint32(b[12:])), lo, size)
 		}
 		for ; len(b) >= 4; b = b[4:] {
-			v := uint64(binary.LittleEndian.Uint32(b))
-			vals[n&(batch-1)] = v
-			if v-lo < size {
-				n++
-			}
+			n = keep(vals, n, uint64(binary.LittleEndian.Uint32(b)), lo, size)
 		}
+	}
+	return n
+}
+
+// keep stores v behind the n in vals and counts it if it lies in [lo, lo+size).
+func keep(vals *[batch]uint64, n int, v, lo, size uint64) int {
+	vals[n&(batch-1)] = v
+	if v-lo < size {
+		n++
 	}
 	return n
 }

@@ -83,27 +83,40 @@ func (r *Result) target(p *Pointer, k uint32) {
 	}
 }
 
+// maxPath bounds the steps of a path that are given.
+const maxPath = 1 << 16
+
 // Path returns a chain of pointers from a root to the node that addr lies in,
 // as short as there are any: the first one is in a root, or in a range that
 // could not be interpreted and counts as one; each other one is in the node
-// that the one before it points to. It returns nil for nodes that are not
+// that the one before it points to. Of a chain of more than 65,536 pointers,
+// those in the middle are left out. It returns nil for nodes that are not
 // reachable.
-func (r *Result) Path(addr heap.Addr) []Pointer {
+func (r *Result) Path(addr heap.Addr) (path []Pointer) {
 	k, ok := r.x.find(addr)
 	if !ok || r.x.state[k] != Reachable {
 		return nil
 	}
-	var path []Pointer
-	for len(path) <= len(r.x.at) {
-		src := r.link[k]
-		path = append(path, r.pointer(src, k))
-		if src&rootBit != 0 || r.x.state[src] != Reachable {
-			break
+	length := 0
+	for n, more := k, true; more; length++ {
+		n, more = r.before(n)
+	}
+	for i := range length {
+		src, _ := r.before(k)
+		if i < maxPath/2 || i >= length-maxPath/2 {
+			path = append(path, r.pointer(src, k))
 		}
 		k = src
 	}
 	slices.Reverse(path)
 	return path
+}
+
+// before returns what the entry k was reached from, and whether that is a node
+// which was reached itself.
+func (r *Result) before(k uint32) (src uint32, reached bool) {
+	src = r.link[k]
+	return src, src&rootBit == 0 && r.x.state[src] == Reachable
 }
 
 // pointer returns the first word in src, a root or an entry, that points to the
@@ -146,12 +159,15 @@ func (r *Result) first(s heap.Span, k uint32, p *Pointer) (found bool) {
 // each calls fn with the words in s that point to the entry k, until it returns
 // false.
 func (r *Result) each(s heap.Span, k uint32, fn func(at, value heap.Addr) bool) {
-	var vals [batch]uint64
+	var vals *[batch]uint64
+	if s.Len() > 4*batch { // else clearing it takes longer than it saves
+		vals = new([batch]uint64)
+	}
 	lo, size, w := uint64(r.x.at[k]), r.x.length(k), &r.words
 	r.mem.pieces(s, func(at heap.Addr, b []byte) bool {
 		for len(b) >= w.size {
 			c := b[:min(len(b), chunk*w.stride+w.size-w.stride)]
-			if w.sieve(c, &vals, 0, lo, size) > 0 {
+			if vals == nil || w.sieve(c, vals, 0, lo, size) > 0 {
 				for i := 0; i+w.size <= len(c); i += w.stride {
 					if v := w.word(c[i:]); v-lo < size && !fn(at+heap.Addr(i), heap.Addr(v)) {
 						return false
@@ -177,8 +193,9 @@ func (x *index) spans() []heap.Span {
 // PointersTo returns the words in all the memory, and the values of roots, that
 // point into the node that addr lies in, whether they keep it alive or not: at
 // most limit of them, those of roots without memory first, then in ascending
-// order of address. A free node can be asked for as well. more says that there
-// are others; err is that of ctx when it ends, with what was found up to then.
+// order of address. A free node can be asked for as well. It goes over the whole
+// memory, at about a GiB a second. more says that there are others; err is that
+// of ctx when it ends, with what was found up to then.
 func (r *Result) PointersTo(ctx context.Context, addr heap.Addr, limit int) (found []Pointer, more bool, err error) {
 	k, ok := r.x.find(addr)
 	if !ok {

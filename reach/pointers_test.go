@@ -2,6 +2,7 @@ package reach
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"testing"
 
@@ -39,6 +40,31 @@ func TestPath(t *testing.T) {
 		if p := r.Path(a); p != nil {
 			t.Errorf("a path to %s: %+v", a, p)
 		}
+	}
+}
+
+// Of a very long list, the middle is left out of the path to its end.
+func TestLongPath(t *testing.T) {
+	const base, n = 0x10000, maxPath + 1000
+	mem := make([]byte, 8*n+8)
+	for i := range n + 1 {
+		binary.LittleEndian.PutUint32(mem[8*i:], uint32(base+8*i)) // each word points to the node behind it
+	}
+	walk := func(visit func(*heap.Node) bool) {
+		for i := range n {
+			if !visit(&heap.Node{Addr: heap.Addr(base + 8*i), Payload: heap.Addr(base + 8*i), Total: 8}) {
+				return
+			}
+		}
+	}
+	r, err := Analyse(t.Context(), pieces{{Addr: base - 8, Bytes: mem}}, []Pool{{Span: span(base, base+8*n), Walk: walk}},
+		[]Root{{Name: ".bss", Span: span(base-8, base)}}, Options{PointerSize: 4})
+	if err != nil || r.Lost() != (Count{}) {
+		t.Fatal(r, err)
+	}
+	path := r.Path(base + 8*n - 1)
+	if len(path) != maxPath || path[0].Root != ".bss" || path[maxPath/2-1].Node != base+8*(maxPath/2-1) || path[maxPath-1].Node != base+8*(n-1) {
+		t.Errorf("%d steps, %+v to %+v", len(path), path[0], path[len(path)-1])
 	}
 }
 

@@ -49,8 +49,9 @@
 // Memory: 8 bytes for the address of an entry, 4 for the length of its head, 4
 // for what it was reached from, 1 for its state, up to 4 for the queue and up to
 // 8 for the table: at most 29 bytes a node, 25 of which a Result keeps, and a
-// fixed 40 KiB. The length of the arrays is estimated from the first nodes; where
-// that was too little, they take up to twice as much while they grow.
+// fixed 40 KiB. The length of the first three arrays is estimated from the first
+// nodes, with an eighth to spare; where that was too little, they take up to
+// twice as much while they grow.
 package reach
 
 import (
@@ -58,6 +59,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/heapwright/heapwright/heap"
@@ -88,8 +90,8 @@ type Root struct {
 type Options struct {
 	PointerSize int              // in bytes: 4 or 8
 	Order       binary.ByteOrder // of words; nil: little endian
-	// Unaligned looks for pointers at every byte offset, which takes about as
-	// many times longer as a pointer has bytes, and finds more that are none.
+	// Unaligned looks for pointers at every byte offset, which takes up to
+	// twice as long, and finds more that are none.
 	Unaligned bool
 	// Progress, if not nil, is called from time to time with the bytes that
 	// were scanned and those that will be. The latter grows when lost nodes
@@ -100,7 +102,7 @@ type Options struct {
 // State is what the search has found out about a place.
 type State uint8
 
-// The states of a place. Those from Quarantined on are used nodes.
+// The states of a place. Those from Reachable on are those of used nodes.
 const (
 	Outside      State = iota // in no pool
 	Allocator                 // in a pool, but in no node: the pool's head or end
@@ -164,8 +166,9 @@ const nothingOutside refusal = "the memory holds nothing outside the pool: unref
 // A Result is what a search has found. Its methods may be called concurrently,
 // as long as the memory stays valid.
 type Result struct {
-	// Used is all used nodes. They are either Reachable, Unreferenced or
-	// Indirect, and Quarantined ones, which are not counted in Used.
+	// Used is all used nodes, each of which is either Reachable, Unreferenced
+	// or Indirect. Quarantined is what could not be interpreted, besides: nodes
+	// and gaps between nodes.
 	Used, Reachable, Unreferenced, Indirect, Quarantined Count
 	// RootBytes is the length of the memory that served as roots.
 	RootBytes uint64
@@ -206,7 +209,7 @@ type Head struct {
 	Payload heap.Addr `json:"payload"` // its own
 	Bytes   uint64    `json:"bytes"`   // its length, head and padding included
 	// Indirect is what is lost through it, itself left out. A node to which
-	// several heads lead is counted with one of the nearest.
+	// several heads lead is counted with one of them only.
 	Indirect Count `json:"indirect"`
 }
 
@@ -257,7 +260,7 @@ func Analyse(ctx context.Context, mem heap.RAM, pools []Pool, roots []Root, o Op
 	if len(roots) >= maxEntries {
 		return nil, fmt.Errorf("reach: %d roots are too many", len(roots))
 	}
-	r := &Result{roots: roots, mem: newMemory(mem, o), words: newWords(o)}
+	r := &Result{roots: slices.Clone(roots), mem: newMemory(mem, o), words: newWords(o)}
 	if err := r.x.build(ctx, &r.mem, pools); err != nil {
 		return nil, err
 	}

@@ -52,11 +52,12 @@ type Roots struct {
 const redZone = 128
 
 // FindRoots makes roots of what is known: registers; the program's sections;
-// stacks, from SP to the end of the segment, or else the piece of memory, that
-// it is in; the other writable segments of a core. Without threads or segments
-// nobody knows where stacks are: then all other memory outside the pools is a
-// root, too, so that what only a stack points to does not count as lost. What
-// several of them name counts once, under the first name.
+// stacks, from SP to the end of the segment, or else of the piece of memory, that
+// it is in; the other writable segments of a core. Without segments, and without
+// threads or any of the sections, nobody knows where stacks or data are: then all
+// other memory outside the pools is a root, too, so that what is referenced only
+// from there does not count as lost. What several of them name counts once, under
+// the first name.
 //
 // If the memory has nothing outside the pools, it fails with an error that wraps
 // ErrNoRoots.
@@ -83,6 +84,7 @@ type rootFinder struct {
 	mem     memory
 	pools   []heap.Span // ascending, disjoint
 	claimed []heap.Span // ascending, disjoint, not adjacent
+	data    uint64      // bytes of the program's data that are in memory
 }
 
 // claim takes a range, so that it becomes no root any more.
@@ -160,11 +162,11 @@ func (f *rootFinder) sections() {
 		}
 		return
 	}
-	var there, missing uint64
+	var missing uint64
 	var used, lacking names
 	for _, s := range f.Sections {
 		t, m := f.root(s.Name, s.Span)
-		there, missing = there+t, missing+m
+		f.data, missing = f.data+t, missing+m
 		if t > 0 {
 			used.add(s.Name)
 		}
@@ -172,12 +174,16 @@ func (f *rootFinder) sections() {
 			lacking.add(s.Name)
 		}
 	}
-	if there > 0 {
-		f.note("%d bytes of the program's data are roots: %s", there, &used)
+	if f.data > 0 {
+		f.note("%d bytes of the program's data are roots: %s", f.data, &used)
 	}
-	if missing > 0 {
+	switch {
+	case missing == 0:
+	case f.data == 0 && len(f.Segments) > 0: // position-independent programs lie elsewhere than their file says
+		f.note("none of the program's data lies where its file says: the writable segments stand for it")
+	default:
 		f.Partial = fmt.Sprintf("%d of %d bytes of the program's data are not in the memory (%s): what is referenced only from there counts as lost",
-			missing, there+missing, &lacking)
+			missing, f.data+missing, &lacking)
 	}
 }
 
@@ -247,9 +253,9 @@ func (f *rootFinder) segments() {
 	}
 }
 
-// rest takes all other memory for roots where stacks can be anywhere.
+// rest takes all other memory for roots where data or stacks can be anywhere.
 func (f *rootFinder) rest() {
-	if len(f.Segments) > 0 || len(f.Threads) > 0 && len(f.Sections) > 0 {
+	if len(f.Segments) > 0 || len(f.Threads) > 0 && f.data > 0 {
 		if n := f.left(); n > 0 {
 			f.note("%d bytes of memory belong to none of these and were not searched", n)
 		}
@@ -262,7 +268,7 @@ func (f *rootFinder) rest() {
 	}
 	switch {
 	case there == 0:
-	case len(f.Sections) > 0:
+	case f.data > 0:
 		f.note("%d other bytes of memory outside the pools are roots, because stacks can be anywhere in them", there)
 	default:
 		f.note("%d bytes of memory outside the pools are roots", there)

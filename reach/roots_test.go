@@ -32,7 +32,8 @@ func TestFindRoots(t *testing.T) {
 			"nothing but memory",
 			Evidence{Memory: ram, Pools: pool},
 			[]Root{{Name: "memory outside the pools", Span: span(0x1000, 0x2000)}},
-			[]string{"no program was given", "no registers are known", "3072 bytes of memory outside the pools are roots"}, nil,
+			[]string{"no program was given", "no registers are known", "3072 bytes of memory outside the pools are roots"},
+			nil,
 		},
 		{
 			"a program",
@@ -42,7 +43,8 @@ func TestFindRoots(t *testing.T) {
 				{Name: ".bss", Span: span(0x1100, 0x1800)},
 				{Name: "memory outside the pools", Span: span(0x1800, 0x2000)},
 			},
-			[]string{"1024 bytes of the program's data are roots: .data, .bss", "no registers are known", "2048 other bytes of memory", "stacks can be anywhere"}, nil,
+			[]string{"1024 bytes of the program's data are roots: .data, .bss", "no registers are known", "2048 other bytes of memory", "stacks can be anywhere"},
+			nil,
 		},
 		{
 			"a program and registers",
@@ -55,7 +57,8 @@ func TestFindRoots(t *testing.T) {
 				{Name: "register 1 of thread 7", Value: 2},
 				{Name: "stack of thread 7", Span: span(0x1e80, 0x2000)},
 			},
-			[]string{"2 registers and 384 bytes of stacks of 1 thread are roots", "1664 bytes of memory belong to none of these and were not searched"}, nil,
+			[]string{"2 registers and 384 bytes of stacks of 1 thread are roots", "1664 bytes of memory belong to none of these and were not searched"},
+			nil,
 		},
 		{
 			"registers only: globals can be anywhere",
@@ -68,7 +71,8 @@ func TestFindRoots(t *testing.T) {
 				{Name: "memory outside the pools", Span: span(0x1000, 0x1200)},
 				{Name: "memory outside the pools", Span: span(0x1600, 0x1e80)},
 			},
-			[]string{"no program was given"}, nil,
+			[]string{"no program was given"},
+			nil,
 		},
 		{
 			"a stack in the pool, and one that is missing",
@@ -97,7 +101,8 @@ func TestFindRoots(t *testing.T) {
 				{Name: "[heap]", Span: span(0x1200, 0x1700)},
 				{Name: "[stack]", Span: span(0x1e00, 0x1e80)},
 			},
-			[]string{"640 bytes of writable segments are roots: program, [heap], [stack]", "1792 bytes of memory belong to none of these"}, nil,
+			[]string{"640 bytes of writable segments are roots: program, [heap], [stack]", "1792 bytes of memory belong to none of these"},
+			nil,
 		},
 		{
 			"globals that are not there",
@@ -109,6 +114,31 @@ func TestFindRoots(t *testing.T) {
 			},
 			[]string{"256 bytes of the program's data are roots: .data"},
 			[]string{"512 of 768 bytes of the program's data are not in the memory (.data, .noinit)", "only from there counts as lost"},
+		},
+		{
+			"a core of a program that was loaded elsewhere",
+			Evidence{
+				Memory: ram, Pools: pool,
+				Sections: []heap.Section{{Span: span(0x3000, 0x3100), Name: ".bss"}},
+				Segments: []heap.Section{{Span: span(0x1000, 0x1100), Name: "program"}},
+			},
+			[]Root{{Name: "program", Span: span(0x1000, 0x1100)}},
+			[]string{"none of the program's data lies where its file says: the writable segments stand for it"},
+			nil,
+		},
+		{
+			"no globals at all",
+			Evidence{Memory: ram, Pools: pool, Threads: threads, Sections: []heap.Section{{Span: span(0x3000, 0x3100), Name: ".bss"}}},
+			[]Root{
+				{Name: "stack pointer of thread 7", Value: 0x1f00},
+				{Name: "register 0 of thread 7", Value: 1},
+				{Name: "register 1 of thread 7", Value: 2},
+				{Name: "stack of thread 7", Span: span(0x1e80, 0x2000)},
+				{Name: "memory outside the pools", Span: span(0x1000, 0x1200)},
+				{Name: "memory outside the pools", Span: span(0x1600, 0x1e80)},
+			},
+			[]string{"2688 bytes of memory outside the pools are roots"},
+			[]string{"256 of 256 bytes of the program's data are not in the memory (.bss)"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -72,8 +72,8 @@ func (c *Checked) Partial() string {
 }
 
 // CheckText writes for people what checks of dumps found: each pool with its
-// totals, each finding, what could not be interpreted, what was repaired, and
-// last why the pools are believed to be laid out as they are taken to be.
+// layout, why that is believed and its totals, each finding, what could not be
+// interpreted, and what was repaired.
 func CheckText(w io.Writer, c *Checked, d *Document, o Options) error {
 	d = d.relative(o)
 	t := newText(w, o)
@@ -93,7 +93,6 @@ func CheckText(w io.Writer, c *Checked, d *Document, o Options) error {
 	}
 	t.gaps(c)
 	t.repair(c.Repair)
-	t.evidence(c)
 	t.remarks(d.Warnings, d.Notes)
 	return t.Flush()
 }
@@ -108,6 +107,7 @@ func (t *text) checked(p *CheckedPool) {
 	t.WriteString(t.paint(bold, t.fill(0, plain.Clean(title), 2)) + "\n")
 	b := &findingText{text: t}
 	b.sentence("layout", a.Layout)
+	b.sentence("evidence", strings.Join(a.Evidence, "; "))
 	b.sentence("nodes", fmt.Sprintf("%d used, %d free", s.UsedNodes, s.FreeNodes))
 	bytes := fmt.Sprintf("%d used", s.Used)
 	if s.Waterline != 0 {
@@ -119,23 +119,6 @@ func (t *text) checked(p *CheckedPool) {
 	}
 	b.sentence("bytes", bytes)
 	b.sentence("partial", p.Survey.Partial)
-}
-
-// evidence writes why the pools are believed to be laid out so. Pools for which
-// the same is said share it.
-func (t *text) evidence(c *Checked) {
-	b := &findingText{text: t}
-	said := ""
-	for i := range c.Pools {
-		a := c.Pools[i].About
-		if all := strings.Join(a.Evidence, "\n"); all != "" && all != said {
-			said = all
-			t.printf("\nEvidence for the heap at %s and its layout:\n", a.Span.Start)
-			for _, s := range a.Evidence {
-				b.paragraph("- "+plain.Clean(s), 2)
-			}
-		}
-	}
 }
 
 // verdict writes the answer in a line.

@@ -45,7 +45,7 @@ func Text(w io.Writer, d *Document, o Options) error {
 	t := newText(w, o)
 	notes := d.Notes
 	if d.Growth != nil {
-		notes = slices.Concat(t.growth(d.Growth), t.lost(d.Growth.Unreferenced), notes)
+		notes = slices.Concat(t.growth(d.Growth), t.lost(d.Growth), notes)
 	}
 	if len(d.Findings) > 0 && d.Growth != nil {
 		t.WriteByte('\n')

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/heapwright/heapwright/heap"
 	pools "github.com/heapwright/heapwright/image/layout"
@@ -157,15 +158,22 @@ func (b *findingText) head(e *Explanation) {
 		raw := e.bytes(f.Span)
 		hex := fmt.Sprintf("% x", raw[:min(len(raw), fieldBytes)])
 		line := fmt.Sprintf("  %s: %-*s  %-*s  %s", f.Start, 3*4-1, hex, wide, name, plain.Clean(f.Value))
-		color := ""
-		switch why := e.wrong(&f); {
+		color, below := "", ""
+		switch why := plain.Clean(e.wrong(&f)); {
 		case why != "":
 			color = red
-			line = "*" + line[1:] + "  " + plain.Clean(why)
+			if line = "*" + line[1:]; b.Width > 0 && utf8.RuneCountInString(line+"  "+why) > b.Width {
+				below = why
+			} else {
+				line += "  " + why
+			}
 		case e.word(f.Start) != "":
 			line += "  -> " + plain.Clean(e.word(f.Start))
 		}
 		b.WriteString(b.paint(color, b.fillLine(line)) + "\n")
+		if below != "" {
+			b.printf("%*s%s\n", belowIndent, "", b.paint(color, b.fill(belowIndent, below, belowIndent)))
+		}
 	}
 }
 

@@ -16,7 +16,8 @@ const fewLost = 5
 const fewHeads = 3
 
 // lost writes what nothing leads to any more, and returns what has to be noted.
-func (t *text) lost(u *leak.Unreferenced) (notes []string) {
+func (t *text) lost(g *leak.Growth) (notes []string) {
+	u := g.Unreferenced
 	if u == nil {
 		return nil
 	}
@@ -30,8 +31,17 @@ func (t *text) lost(u *leak.Unreferenced) (notes []string) {
 		return nil
 	}
 	t.WriteString("\n" + t.paint(bold, lostTitles) + "\n")
+	sites := map[*leak.LostSite]*leak.Site{}
+	for i := range g.Sites {
+		if s := &g.Sites[i]; s.Lost != nil {
+			sites[s.Lost] = s
+		}
+	}
 	for _, s := range u.Sites[:n] {
 		t.lostSite(s)
+		if site := sites[s]; site != nil && len(g.Listings) < 2 && s.Direct.Nodes > 0 && u.Gaps == "" {
+			t.reason(site, lostBelow) // else it stands above
+		}
 	}
 	if rest := len(u.Sites) - n; rest > 0 {
 		t.printf("%s not shown%s\n", plain.Plural(rest, "more call site"), t.hint())
@@ -61,10 +71,13 @@ func amount(a leak.Amount) string {
 	return fmt.Sprintf("%s of %s", plain.Plural(int(a.Nodes), "node"), size(float64(a.Bytes)))
 }
 
+// lostBelow is where lines begin that stand below those of a call site.
+const lostBelow = belowIndent
+
 const lostTitles = "verdict       direct             through them       allocated by"
 
 func (t *text) lostSite(s *leak.LostSite) {
-	const below = 4
+	const below = lostBelow
 	cell := func(a leak.Amount) string { return fmt.Sprintf("%6d %10s", a.Nodes, size(float64(a.Bytes))) }
 	verdict := s.Verdict
 	frames := s.Frames
@@ -74,7 +87,7 @@ func (t *text) lostSite(s *leak.LostSite) {
 	if !t.Verbose {
 		frames = withoutDirectories(frames)
 	}
-	line := fmt.Sprintf("%s  %s  %s  ", t.paint(verdictColor(verdict), fmt.Sprintf("%-12s", verdict)), cell(s.Direct), cell(s.Through))
+	line := fmt.Sprintf("%s  %s  %s", t.paint(verdictColor(verdict), fmt.Sprintf("%-12s", verdict)), cell(s.Direct), cell(s.Through))
 	column := 12 + 2 + 17 + 2 + 17 + 2
 	chain := chainOf(s.Pool, frames)
 	t.WriteString(line)
@@ -83,12 +96,13 @@ func (t *text) lostSite(s *leak.LostSite) {
 		t.printf("\n%*s", below, "")
 		t.frames(below, s.Frames, len(s.Frames))
 	case t.Width <= 0 || t.fits(chain, column):
+		t.WriteString("  ")
 		t.wrap(chain, column)
 	case t.Width > 0 && !t.fits(chain[:1], column):
 		t.printf("\n%*s", below, "")
 		t.wrap(chain, below)
 	default:
-		t.WriteString(chain[0] + "\n")
+		t.WriteString("  " + chain[0] + "\n")
 		if len(chain) > 1 {
 			t.printf("%*s<- ", below, "")
 			t.wrap(chain[1:], below+3)

@@ -117,20 +117,13 @@ func (n *NodesText) write(s *heap.Snapshot, nodes iter.Seq[*heap.Node]) {
 	}
 }
 
-// orUnknown formats a number of which 0 means that it is not known.
-func orUnknown(n uint64) string {
-	if n == 0 {
-		return "?"
-	}
-	return strconv.FormatUint(n, 10)
-}
-
 // node writes a row. It is what takes the time where there are millions.
 func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, c *nodeColumns) error {
 	b := appendHex(n.row[:0], node.Addr, c.digits)
 	b = append(b, ':')
 	if c.sized {
-		b = fmt.Appendf(b, "  %10s  %10s", orUnknown(room(node)), orUnknown(node.Total))
+		b = appendRight(append(b, "  "...), room(node), 10)
+		b = appendRight(append(b, "  "...), node.Total, 10)
 	}
 	for i := range c.levels {
 		var lr heap.Addr
@@ -160,6 +153,26 @@ func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, c *nodeColumns) erro
 	}
 	t.wrap(chain, indent)
 	return nil
+}
+
+// appendRight appends a number, or what stands for an unknown one, aligned to the
+// right.
+func appendRight(b []byte, n uint64, width int) []byte {
+	from := len(b)
+	if b = append(b, '?'); n != 0 {
+		b = strconv.AppendUint(b[:from], n, 10)
+	}
+	digits := len(b) - from
+	for range width - digits {
+		b = append(b, ' ')
+	}
+	if digits < width {
+		copy(b[from+width-digits:], b[from:from+digits])
+		for i := range width - digits {
+			b[from+i] = ' '
+		}
+	}
+	return b
 }
 
 // appendHex appends an address of at least so many digits.

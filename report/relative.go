@@ -27,7 +27,7 @@ func (d *Document) relative(o Options) *Document {
 			g.Sites[i].Frames = r.frames(g.Sites[i].Frames)
 		}
 		if g.Unreferenced != nil {
-			g.Unreferenced = r.lost(g.Unreferenced)
+			r.lost(&g)
 		}
 		c.Growth = &g
 	}
@@ -37,16 +37,23 @@ func (d *Document) relative(o Options) *Document {
 	return &c
 }
 
-// lost returns u with relative file names.
-func (r roots) lost(u *leak.Unreferenced) *leak.Unreferenced {
-	c := *u
+// lost gives g an Unreferenced with relative file names, and its sites what
+// belongs to them there.
+func (r roots) lost(g *leak.Growth) {
+	c := *g.Unreferenced
 	c.Sites = slices.Clone(c.Sites)
-	for i := range c.Sites {
-		s := *c.Sites[i]
-		s.Frames = r.frames(s.Frames)
-		c.Sites[i] = &s
+	now := make(map[*leak.LostSite]*leak.LostSite, len(c.Sites))
+	for i, s := range c.Sites {
+		n := *s
+		n.Frames = r.frames(n.Frames)
+		c.Sites[i], now[s] = &n, &n
 	}
-	return &c
+	for i := range g.Sites {
+		if s := &g.Sites[i]; s.Lost != nil {
+			s.Lost = now[s.Lost]
+		}
+	}
+	g.Unreferenced = &c
 }
 
 // relativeSymbols is a symbolizer whose file names are relative.

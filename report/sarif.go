@@ -153,7 +153,7 @@ func (a *alert) level() string {
 func ruleText(rule string) (short, full string) {
 	switch rule {
 	case siteRule(leak.Confirmed):
-		return "Memory leak", "New nodes of this call site keep coming and old ones are never freed; chance is excluded."
+		return "Memory leak", "New nodes of this call site keep coming and old ones are never freed, or nothing points to them any more; chance is excluded."
 	case siteRule(leak.Suspect):
 		return "Suspected memory leak", "Nodes of this call site seem never to be freed, but too little was seen to exclude chance."
 	}

@@ -25,6 +25,10 @@ import (
 type dwarfData struct {
 	info, abbrev, line, str, lineStr, strOffsets, addr, ranges, rnglists string
 
+	// typesAt is where in info, behind .debug_info, .debug_types begins; 0: there
+	// is none.
+	typesAt int
+
 	big   bool
 	text  textSpans
 	split int    // units of which most is in a file of its own, not read
@@ -214,6 +218,9 @@ func (d *dwarfData) root(u *unit, c cursor) (ranges []addrRange, ok bool, err er
 	default:
 		u.abbrev = c.offset(u.wide)
 		u.asize = c.u8()
+	}
+	if d.typesAt > 0 && u.off >= uint64(d.typesAt) {
+		kind = unitType
 	}
 	switch kind {
 	case unitSkeleton, unitSplitCompile:

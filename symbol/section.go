@@ -153,8 +153,9 @@ func readDebug(f *elf.File, text *textSpans) (d *dwarfData, err error) {
 		}
 	}()
 	d = &dwarfData{big: f.Data == elf.ELFDATA2MSB, text: *text}
+	var types string
 	wanted := map[string]*string{
-		"info": &d.info, "abbrev": &d.abbrev, "line": &d.line, "str": &d.str, "line_str": &d.lineStr,
+		"info": &d.info, "types": &types, "abbrev": &d.abbrev, "line": &d.line, "str": &d.str, "line_str": &d.lineStr,
 		"str_offsets": &d.strOffsets, "addr": &d.addr, "ranges": &d.ranges, "rnglists": &d.rnglists,
 	}
 	budget := uint64(maxSection)
@@ -175,6 +176,10 @@ func readDebug(f *elf.File, text *textSpans) (d *dwarfData, err error) {
 	}
 	if d.info == "" || d.abbrev == "" {
 		return nil, err
+	}
+	if types != "" { // of DWARF 4: units like those of types in .debug_info since DWARF 5
+		d.typesAt = len(d.info)
+		d.info += types
 	}
 	return readDWARF(d), err
 }

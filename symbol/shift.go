@@ -89,36 +89,50 @@ func baseName(file string) string {
 	return file[strings.LastIndexByte(file, '/')+1:]
 }
 
-// maxPage is the largest page that segments are aligned to.
-const maxPage = 64 << 10
+const (
+	// page is the smallest page, which addresses of files are multiples of.
+	page = 4 << 10
+	// maxPage is the largest that segments are aligned to.
+	maxPage = 64 << 10
+)
 
 // fit returns the bias with which every segment of the program lies in one of
-// the mappings, which are of one file.
-func (t *Table) fit(mappings []heap.Mapping) (heap.Addr, bool) {
-	first := &t.segments[0]
-	for i, m := range mappings {
-		if i == maxSegments {
-			break
-		}
+// the mappings, which are of one file. A program may have mapped its own file as
+// a whole besides: of several biases the one counts with which most segments lie
+// at the start of a mapping, as loaders have them.
+func (t *Table) fit(mappings []heap.Mapping) (bias heap.Addr, ok bool) {
+	first, most := &t.segments[0], -1
+	for _, m := range mappings[:min(len(mappings), maxSegments)] {
 		// The start of the mapping is that of the page the segment begins in.
 		if m.Offset > first.offset || first.offset-m.Offset >= maxPage {
 			continue
 		}
-		bias := uint64(m.Start) - (first.addr - (first.offset - m.Offset))
-		if bias%4096 == 0 && !slices.ContainsFunc(t.segments, func(s segment) bool { return !mapped(mappings, s, bias) }) {
-			return heap.Addr(bias), true
+		b := heap.Addr(uint64(m.Start) - (first.addr - (first.offset - m.Offset)))
+		starts, all := 0, b%page == 0
+		for _, s := range t.segments {
+			in, at := mapped(mappings, s, b)
+			all = all && in
+			if at {
+				starts++
+			}
+		}
+		if all && starts > most {
+			bias, ok, most = b, true, starts
 		}
 	}
-	return 0, false
+	return bias, ok
 }
 
 // mapped reports whether the beginning of a segment lies in one of the mappings
-// with this bias.
-func mapped(mappings []heap.Mapping, s segment, bias uint64) bool {
-	at := heap.Addr(s.addr + bias)
-	return slices.ContainsFunc(mappings, func(m heap.Mapping) bool {
-		return at >= m.Start && at < m.Limit && m.Offset+uint64(at-m.Start) == s.offset
-	})
+// with this bias, and whether in the first page of one.
+func mapped(mappings []heap.Mapping, s segment, bias heap.Addr) (in, start bool) {
+	at := heap.Addr(s.addr) + bias
+	for _, m := range mappings {
+		if off := uint64(at - m.Start); at >= m.Start && at < m.Limit && m.Offset+off == s.offset {
+			in, start = true, start || off < page
+		}
+	}
+	return in, start
 }
 
 // Shifted returns the same program as it is when loaded bias bytes above the

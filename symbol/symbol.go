@@ -6,6 +6,11 @@
 // linker. Every one ends up in the same sorted table of functions; debug
 // information adds files, lines and inlined functions. Process resolves the
 // addresses of the running Go program.
+//
+// Whoever reads memory asks the same file where variables lie, which memory the
+// program could write to, and how its structures are laid out. A program that
+// may be loaded anywhere is shifted (Table.Shifted) by what the mappings in a
+// core show (Table.Bias).
 package symbol
 
 import (

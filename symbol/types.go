@@ -11,6 +11,8 @@ import (
 const (
 	// maxFields bounds the fields of a structure, members of members included.
 	maxFields = 4096
+	// maxFieldNames bounds the names of all fields of a structure in bytes.
+	maxFieldNames = 1 << 20
 	// maxTypeDepth bounds how deep structures nest, and how long a chain of
 	// typedefs is.
 	maxTypeDepth = 64
@@ -95,6 +97,7 @@ type typeReader struct {
 	*dwarfData
 	fields []heap.StructField
 	size   uint64 // of the structure
+	names  int    // bytes of all fields' names
 	work   int    // entries read
 }
 
@@ -289,7 +292,8 @@ func (r *typeReader) member(u *unit, m *typeEntry, prefix string, base uint64, d
 		name = ""
 	}
 	if name != "" {
-		if len(prefix)+len(name) > maxString || len(r.fields) == maxFields {
+		r.names += len(prefix) + len(name) + 1
+		if r.names > maxFieldNames || len(r.fields) == maxFields {
 			return false
 		}
 		name = prefix + name

@@ -2,8 +2,10 @@ package symbol
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,6 +132,48 @@ int main() { struct Local { int y; } l = {1}; return l.y - 1 + hidden::inner.x; 
 			t.Errorf("%s has a scope", name)
 		}
 	}
+}
+
+// FuzzStruct reads types out of anything.
+func FuzzStruct(f *testing.F) {
+	var abbrev bytesOf
+	abbrev.u8(1, tagCompileUnit, 1, 0, 0)
+	structures(&abbrev)
+	abbrev.u8(5, tagTypedef, 0, atName, formString, atType, formRef4, 0, 0)
+	abbrev.u8(6, tagArrayType, 1, atType, formRef4, 0, 0)
+	abbrev.u8(7, tagSubrangeType, 0, atCount, formUdata, 0, 0)
+	abbrev.u8(8, tagUnionType, 1, atByteSize, formUdata, 0, 0)
+	abbrev.u8(9, tagMember, 0, atName, formString, atType, formRef4, atBitSize, formData1, atBitOffset, formData1, atDataMemberLocation, formBlock1, 0, 0)
+	abbrev.u8(10, tagMember, 0, atName, formString, atType, formRef4, atBitSize, formData1, atDataBitOffset, formUdata, 0, 0)
+	abbrev.u8(0)
+	for _, entries := range []string{
+		"\x01\x02s\x00\x10\x03m\x00\x04\x0c\x00\x00\x00\x00\x05t\x00\x0c\x00\x00\x00\x00",
+		"\x01\x08\x04\x04\x00\x0c\x00\x00\x00\x00\x06\x0c\x00\x00\x00\x07\x03\x00\x02s\x00\x10\x03m\x00\x00\x15\x00\x00\x00\x04\x00\x0c\x00\x00\x00\x00\x00",
+		"\x01\x02s\x00\x04\x09b\x00\x0c\x00\x00\x00\x03\x05\x02\x23\x00\x0ac\x00\x0c\x00\x00\x00\x03\x05\x00\x00",
+	} {
+		f.Add(abbrev.String(), entries, false)
+		f.Add(abbrev.String(), entries, true)
+	}
+	f.Fuzz(func(t *testing.T, abbrev, entries string, big bool) {
+		if len(entries) > 1<<16 {
+			return
+		}
+		var info bytesOf
+		info.unit(0, entries)
+		d := &dwarfData{info: info.String(), abbrev: abbrev, text: anywhere}
+		if big {
+			d.info, d.big = "\x00\x00"+string([]byte{byte((7 + len(entries)) >> 8), byte(7 + len(entries))})+"\x00\x04\x00\x00\x00\x00\x04"+entries, true
+		}
+		readDWARF(d)
+		tab := &Table{debug: d}
+		tab.Struct("none")
+		names := slices.Sorted(maps.Keys(d.types.names))
+		for _, name := range names[:min(len(names), 8)] {
+			if s, ok := tab.Struct(name); ok {
+				checkOrder(t, &s)
+			}
+		}
+	})
 }
 
 // The types of a large program are indexed in one pass.

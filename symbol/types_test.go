@@ -2,11 +2,13 @@ package symbol
 
 import (
 	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,6 +61,16 @@ struct mixed {
 	char tail[];
 };
 struct clash { UINT32 a; };
+struct bits {
+	unsigned a : 3, b : 5, c : 9, d : 15;
+	unsigned char e : 1, f : 7;
+	unsigned long long g : 33, h : 20;
+	unsigned short i : 16;
+	unsigned j : 31;
+};
+const struct bits ones[] = {
+	{.a = ~0u}, {.b = ~0u}, {.c = ~0u}, {.d = ~0u}, {.e = 1}, {.f = 127}, {.g = ~0ull}, {.h = ~0ull}, {.i = 65535}, {.j = ~0u},
+};
 LosMemDynNode first;
 TwiceNamed *second;
 Other *third;
@@ -124,7 +136,7 @@ func (g *target) compileStructs(t testing.TB, options string) *Table {
 
 func TestStruct(t *testing.T) {
 	for _, g := range targets() {
-		for _, options := range []string{"-O1 -gdwarf-2 -gstrict-dwarf", "-O1 -gdwarf-3", "-O2 -gdwarf-4", "-O1 -gdwarf-5", "-O1 -gdwarf-5 -fdebug-types-section", "-O1 -gdwarf-5 -gdwarf64"} {
+		for _, options := range []string{"-O1 -gdwarf-2 -gstrict-dwarf", "-O1 -gdwarf-3", "-O2 -gdwarf-4", "-O1 -gdwarf-4 -fdebug-types-section", "-O1 -gdwarf-5", "-O1 -gdwarf-5 -fdebug-types-section", "-O1 -gdwarf-5 -gdwarf64"} {
 			t.Run(g.name+strings.ReplaceAll(options, " ", ""), func(t *testing.T) {
 				checkStructs(t, g.compileStructs(t, options))
 			})
@@ -136,6 +148,7 @@ func TestStruct(t *testing.T) {
 func checkStructs(t *testing.T, tab *Table) {
 	t.Helper()
 	facts := factsOf(t, tab)
+	checkBits(t, tab)
 	for _, name := range []string{"LosMemDynNode", "struct mixed"} {
 		s, ok := tab.Struct(strings.TrimPrefix(name, "struct "))
 		if !ok {
@@ -211,12 +224,47 @@ func checkOrder(t testing.TB, s *heap.Struct) {
 	}
 }
 
+// checkBits compares bit fields with objects in each of which one of them is all
+// ones, and everything else zero.
+func checkBits(t testing.TB, tab *Table) {
+	t.Helper()
+	s, ok := tab.Struct("bits")
+	ones, _ := contents(t, tab, "ones")
+	if !ok || len(s.Fields) != 10 || uint64(len(ones)) != 10*s.Size {
+		t.Fatalf("%+v, %v; %d bytes of objects", s, ok, len(ones))
+	}
+	for i := range 10 {
+		object := ones[uint64(i)*s.Size : uint64(i+1)*s.Size]
+		from, end := len(object), 0
+		for k, b := range object {
+			if b != 0 {
+				from, end = min(from, k), k+1
+			}
+		}
+		name := string(rune('a' + i))
+		if f, ok := s.Field(name); !ok || f.Offset != uint64(from) || f.Size != uint64(end-from) {
+			t.Errorf("bits.%s: %+v, %v; the object is % x", name, f, ok, object)
+		}
+	}
+}
+
 // factsOf returns the numbers that the compiled program states.
 func factsOf(t testing.TB, tab *Table) []uint32 {
 	t.Helper()
-	at, ok := tab.Variable("facts")
-	if !ok || at.Len() == 0 || at.Len()%4 != 0 {
-		t.Fatalf("facts: %+v, %v", at, ok)
+	b, order := contents(t, tab, "facts")
+	facts := make([]uint32, len(b)/4)
+	for i := range facts {
+		facts[i] = order.Uint32(b[4*i:])
+	}
+	return facts
+}
+
+// contents returns what the program's file has of a constant.
+func contents(t testing.TB, tab *Table, name string) ([]byte, binary.ByteOrder) {
+	t.Helper()
+	at, ok := tab.Variable(name)
+	if !ok || at.Len() == 0 {
+		t.Fatalf("%s: %+v, %v", name, at, ok)
 	}
 	f, err := elf.Open(tab.path)
 	if err != nil {
@@ -229,13 +277,29 @@ func factsOf(t testing.TB, tab *Table) []uint32 {
 			if err != nil {
 				t.Fatal(err)
 			}
-			facts := make([]uint32, at.Len()/4)
-			for i := range facts {
-				facts[i] = f.ByteOrder.Uint32(b[off+4*uint64(i):])
-			}
-			return facts
+			return b[off : off+at.Len()], f.ByteOrder
 		}
 	}
-	t.Fatal("the facts are in no section")
-	return nil
+	t.Fatalf("%s is in no section", name)
+	return nil, nil
+}
+
+// Types, lines and variables may be asked for at the same time.
+func TestStructConcurrently(t *testing.T) {
+	tab := openAny(t, "testdata/elf/thumb-O2-dwarf4.elf")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 20 {
+				if _, ok := tab.Struct("item"); !ok {
+					t.Error("no item")
+				}
+				tab.Frames(0x80e1)
+				tab.VariableAt(0x82e0)
+				tab.Data()
+				_ = tab.Partial()
+			}
+		})
+	}
+	all.Wait()
 }

@@ -82,9 +82,10 @@ func theOne(all []variable) (s heap.Span, ok bool) {
 
 // VariableAt returns the name of the variable that addr lies in, readable as
 // those of functions are, and where it lies. Of several that begin at one address
-// those with a size count before labels, those that people name before those of
-// linkers, then global ones, then the one with the shorter name. A variable whose size the file does not tell is taken to reach to
-// the next one, as long as the section of Data that it is in.
+// those with a size count before labels, then those that people name before those
+// of linkers, then global ones, then the one with the shorter name. A variable
+// whose size the file does not tell is taken to reach to the next one, as long as
+// the section of Data that it is in.
 func (t *Table) VariableAt(addr heap.Addr) (name string, at heap.Span, ok bool) {
 	above := sort.Search(len(t.byAddress), func(i int) bool { return t.variables[t.byAddress[i]].addr > uint64(addr) })
 	var best variable

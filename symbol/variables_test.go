@@ -272,6 +272,10 @@ func TestShifted(t *testing.T) {
 			}
 			checkMoved(t, tab.Shifted(bias), pool, first, lr)
 
+			whole := append([]heap.Mapping{{Start: 0x10000, Limit: 0x1000000, File: file}}, mappings...)
+			if again, err := tab.Bias(whole); err != nil || again != bias {
+				t.Errorf("with its file mapped: bias %s instead of %s, %v", again, bias, err)
+			}
 			for i := range mappings {
 				mappings[i].File = strings.Replace(mappings[i].File, "/moved", "/renamed", 1)
 			}

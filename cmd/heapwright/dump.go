@@ -65,6 +65,9 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		d.close()
 		return nil, explainImage(cmd, path, err)
 	}
+	if warning := in.load(d.image.Mappings()); warning != "" {
+		d.warnings = append(d.warnings, warning)
+	}
 	hints.Program, hints.PointerSize = in.program, d.image.PointerSize()
 	s.progress.doing("searching")
 	if err := d.do(func() error { return d.find(hints) }); err != nil {
@@ -73,6 +76,9 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		return nil, err
 	}
 	for i, pool := range d.pools {
+		if warning := in.stranger(pool.About()); warning != "" {
+			d.warnings = append(d.warnings, warning)
+		}
 		d.pools[i] = &watchedPool{pool, d}
 	}
 	s.progress.doing("reading")
@@ -197,7 +203,7 @@ func (d *dump) about() (notes, doubts []string) {
 		case !d.brief:
 			note += evidenceMark + strings.Join(a.Evidence, "; ")
 		case a.Seen > 0:
-			note += fmt.Sprintf(evidenceMark+"%d of the first %s fit, and more, which --verbose shows", a.Sound, plain.Plural(a.Seen, "node"))
+			note += fmt.Sprintf(evidenceMark+"%d of %s fit; --verbose shows more", a.Sound, plain.Plural(a.Seen, "node"))
 		}
 		notes = append(notes, note)
 		for _, s := range a.Doubts {
@@ -279,7 +285,7 @@ func (d *dump) explain(flags *memoryFlags, program heap.Program, err error) erro
 		b.WriteString("\n  --base ADDR      the address that the dump begins at")
 	}
 	if !flags.pool.given {
-		b.WriteString("\n  --pool ADDR      where the heap begins: m_aucSysMem1, for example, in the map file")
+		b.WriteString("\n  --pool ADDR      where the heap begins (m_aucSysMem1 in a map file)")
 	}
 	if program == nil {
 		b.WriteString("\n  --symbols FILE   the ELF file of the firmware")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/heapwright/heapwright/heap"
@@ -20,13 +21,17 @@ import (
 //	             node as long as a node head
 //
 // Each of them names a base. Those of heads are tried first: the end node where
-// the size puts it is hardly an accident. Those of lists, of which a system has
-// many, are tried in the order of how many lists name them. A base is good if a
-// pool opens there.
+// the size puts it is hardly an accident. Else a pool may know where it was. Else
+// the RAM begins where the program's data does, or where most empty lists say, of
+// which a system has many; or at address 0. Of these, that base is taken at which
+// most nodes are sound.
 
 const (
-	// maxBases bounds the bases that are tried for heads and for lists each.
-	maxBases = 16
+	// maxHeads bounds the heads that are tried.
+	maxHeads = 64
+	// maxBases bounds the bases of lists that are tried, each of which takes a
+	// search.
+	maxBases = 4
 	// fewLists is how many empty lists must name a base for it to be tried: the
 	// head of a pool alone has more.
 	fewLists = 12
@@ -37,42 +42,85 @@ const (
 // findUnbased finds the pools of a raw dump, and its base.
 func (d *dump) findUnbased(h layout.Hints) error {
 	b := d.image.Spans()[0].Bytes
-	var refused []heap.Addr
-	try := func(base, pool heap.Addr, why string) bool {
-		if slices.Contains(refused, base) || d.image.Rebase(base) != nil {
-			return false
-		}
-		at := h
-		if pool != 0 {
-			at.At = pool // which takes no search
-		}
-		if _, _, err := layout.Find(d.image, at); err != nil || d.search(h) != nil {
-			if pool == 0 {
-				refused = append(refused, base)
-			}
-			return false
-		}
-		d.notes = append(d.notes, fmt.Sprintf("the first byte of %s is taken to be at %s, %s; if that is wrong, give --base", d.name, base, why))
-		return true
-	}
 	for _, c := range headsOf(b, h.At) {
-		if try(c.base, c.pool, fmt.Sprintf("because the head of a pool at offset %#x says that it lies at %s", uint64(c.pool-c.base), c.pool)) {
+		at := h
+		at.At = c.pool // which takes no search
+		if d.searchAt(c.base, at) == nil && d.searchAt(c.base, h) == nil {
+			d.based(c.base, fmt.Sprintf("because the head of a pool at offset %#x says that it lies at %s", uint64(c.pool-c.base), c.pool))
 			return nil
+		}
+	}
+	err := d.searchAt(0, h)
+	for _, p := range d.pools {
+		if a := p.About(); a.Base != 0 && d.searchAt(a.Base-a.Span.Start, h) == nil {
+			d.based(a.Base-a.Span.Start, fmt.Sprintf("because the pool at offset %s was at %s in its process", a.Span.Start, a.Base))
+			return nil
+		}
+	}
+	found, best, why := err == nil, heap.Addr(0), ""
+	most := d.sound()
+	for _, c := range d.otherBases(b, h.Program) {
+		if e := d.searchAt(c.base, h); e == nil && (!found || d.sound() > most) {
+			found, most, best, why = true, d.sound(), c.base, c.why
+		}
+	}
+	if !found {
+		d.image.Rebase(0)
+		d.pools = nil
+		return err
+	}
+	if err := d.searchAt(best, h); err != nil {
+		return err
+	}
+	if why != "" {
+		d.based(best, why)
+	} else {
+		d.notes = append(d.notes, fmt.Sprintf("nothing in %s tells its address, so that addresses are offsets in it; give --base if they are not", d.name))
+	}
+	return nil
+}
+
+// based says where the dump was moved to, and why.
+func (d *dump) based(base heap.Addr, why string) {
+	d.notes = append(d.notes, fmt.Sprintf("the first byte of %s is taken to be at %s, %s; if that is wrong, give --base", d.name, base, why))
+}
+
+// searchAt moves the dump and searches it.
+func (d *dump) searchAt(base heap.Addr, h layout.Hints) error {
+	if err := cmp.Or(d.ctx.Err(), d.image.Rebase(base)); err != nil {
+		return err
+	}
+	return d.search(h)
+}
+
+// sound returns how many of the nodes that were looked at are sound.
+func (d *dump) sound() (n int) {
+	for _, p := range d.pools {
+		n += p.About().Sound
+	}
+	return n
+}
+
+// A reason is why a dump may begin at a base.
+type reason struct {
+	base heap.Addr
+	why  string
+}
+
+// otherBases returns where the program's data and empty lists put the dump.
+func (d *dump) otherBases(b []byte, p heap.Program) (all []reason) {
+	if p != nil {
+		if data := p.Data(); len(data) > 0 {
+			s := data[0]
+			all = append(all,
+				reason{s.Start, fmt.Sprintf("because the program's data begins there, with %s", s.Name)},
+				reason{s.Start &^ 0xffff, fmt.Sprintf("because the program's data begins just behind, with %s at %s", s.Name, s.Start)})
 		}
 	}
 	for _, v := range basesOfLists(b) {
-		if try(v.base, 0, fmt.Sprintf("because %d empty lists in it point to themselves then", v.count)) {
-			return nil
-		}
+		all = append(all, reason{v.base, fmt.Sprintf("because %d empty lists in it point to themselves then", v.count)})
 	}
-	if err := d.image.Rebase(0); err != nil {
-		return err
-	}
-	if err := d.search(h); err != nil {
-		return err
-	}
-	d.notes = append(d.notes, fmt.Sprintf("nothing in %s tells its address, so that addresses are offsets in it; give --base if they are not", d.name))
-	return nil
+	return all
 }
 
 // A headAt is a possible head of a pool, in memory that begins at base.
@@ -81,12 +129,12 @@ type headAt struct{ base, pool heap.Addr }
 // headsOf returns the possible heads of pools in b, those at the address at if
 // that is not 0.
 func headsOf(b []byte, at heap.Addr) (heads []headAt) {
-	for o := 0; o+12 <= len(b) && len(heads) < maxBases; o += 4 {
-		w := binary.LittleEndian.Uint64(b[o:])
-		narrow, size := heap.Addr(uint32(w)), uint32(w>>32)
-		if mayBe(narrow, at, o) && endsAt(b, o, size) {
-			heads = append(heads, headAt{narrow - heap.Addr(o), narrow})
-		} else if size := binary.LittleEndian.Uint32(b[o+8:]); mayBe(heap.Addr(w), at, o) && endsAt(b, o, size) {
+	limit := uint32(min(len(b), math.MaxInt32))
+	for o := 0; o+12 <= len(b) && len(heads) < maxHeads; o += 4 {
+		w, next := binary.LittleEndian.Uint64(b[o:]), binary.LittleEndian.Uint32(b[o+8:])
+		if size := uint32(w >> 32); size <= limit && mayBe(heap.Addr(uint32(w)), at, o) && endsAt(b, o, size) {
+			heads = append(heads, headAt{heap.Addr(uint32(w)) - heap.Addr(o), heap.Addr(uint32(w))})
+		} else if next <= limit && mayBe(heap.Addr(w), at, o) && endsAt(b, o, next) {
 			heads = append(heads, headAt{heap.Addr(w) - heap.Addr(o), heap.Addr(w)})
 		}
 	}

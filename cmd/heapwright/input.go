@@ -25,7 +25,8 @@ import (
 type input struct {
 	symbols  string
 	memory   memoryFlags  // of dumps
-	program  heap.Program // what --symbols says of data; nil: nothing
+	loaded   *loaded      // the program of --symbols; nil: none
+	program  heap.Program // the same, or nil
 	marks    []string     // texts to look for in front of listings
 	notes    []string     // what the sources have to say, complete when all is read
 	warnings []string     // what puts the answer in doubt
@@ -125,8 +126,9 @@ func (in *input) symbolizer() (heap.Symbolizer, error) {
 		}
 		return nil, fmt.Errorf("--symbols: %w", err)
 	}
-	in.program, _ = any(t).(heap.Program)
-	return t, nil
+	in.loaded = &loaded{Shifted: t.Shifted(0)}
+	in.program = in.loaded
+	return in.loaded, nil
 }
 
 // checkSymbols warns about symbols that do not belong to the log, and about
@@ -142,8 +144,8 @@ func (in *input) checkSymbols(cmd *cobra.Command, out *output, sym heap.Symboliz
 	if in.doubtful = in.doubt(sym, stacks); in.doubtful != "" {
 		in.warn(cmd, out, in.doubtful)
 	}
-	t, ok := sym.(*symbol.Table)
-	if !ok {
+	t := tableOf(sym)
+	if t == nil {
 		return
 	}
 	switch {
@@ -227,17 +229,17 @@ const fewCalls = 5
 func (in *input) doubt(sym heap.Symbolizer, stacks []heap.Stack) string {
 	resolved, total := symbol.Coverage(sym, stacks)
 	if strangers(resolved, total) {
-		return fmt.Sprintf("%s of %d return addresses lie in functions of %s: it is probably not the firmware that printed this log", few(resolved), total, in.symbols)
+		return fmt.Sprintf("%s of %d return addresses lie in functions of %s: it is probably not the program that was running", few(resolved), total, in.symbols)
 	}
-	t, ok := sym.(*symbol.Table)
+	l, ok := sym.(*loaded)
 	if !ok {
 		return ""
 	}
-	calls, checked := t.Calls(stacks)
+	calls, checked := l.Calls(stacks)
 	if !otherBuild(calls, checked) {
 		return ""
 	}
-	return fmt.Sprintf("%s of %d return addresses follow a call in %s: it is probably not the build that wrote this log", few(calls), checked, in.symbols)
+	return fmt.Sprintf("%s of %d return addresses follow a call in %s: it is probably not the build that was running", few(calls), checked, in.symbols)
 }
 
 // strangers reports whether so few return addresses lie in functions that the

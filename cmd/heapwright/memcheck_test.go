@@ -1,10 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/image/layout"
 )
 
 // A device in a loop prints more reports than anybody reads: the first are
@@ -27,4 +32,76 @@ func TestDamageInALoop(t *testing.T) {
 	if !strings.Contains(out.String(), "5 reports behind the first 10000 left out") {
 		t.Error("does not say what it left out")
 	}
+}
+
+// runOn runs the command with standard input, and returns its exit code and what
+// it wrote.
+func runOn(in []byte, args ...string) (code int, out string) {
+	root := newRoot()
+	var b strings.Builder
+	root.SetOut(&b)
+	root.SetErr(&b)
+	root.SetIn(bytes.NewReader(in))
+	root.SetArgs(args)
+	return finish(root, root.ExecuteContext(context.Background())), b.String()
+}
+
+// Two pools, of which one is damaged: totals are sums, and what is said names
+// the pool.
+func TestMemcheckOfPools(t *testing.T) {
+	l := layout.LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true, TaskStat: true, Tasks: 64, MulPool: true}
+	const base = 0x80000000
+	first := liteosPool(t, l, base)
+	ram := append(first[:len(first):len(first)], noise(4096)...)
+	second := heap.Addr(base + len(ram))
+	ram = append(ram, liteosPool(t, l, second)...)
+	node := len(first) + 4096 + l.Offsets().FirstNode
+	copy(ram[node+l.Offsets().Head+16:], bytes.Repeat([]byte{'x'}, 40)) // past the end of the first payload
+	code, out := runOn(ram, "memcheck", "-", "--format", "json")
+	var got struct {
+		Pool  string
+		Nodes struct{ Used, Free int }
+		Pools []struct {
+			Pool  string
+			Nodes struct{ Used, Free int }
+		}
+		Findings []struct{ Pool, Node, Culprit string }
+	}
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if code != exitCorruption || got.Pool != "0x80000000" || len(got.Pools) != 2 || len(got.Findings) != 1 {
+		t.Fatalf("exit code %d, %+v", code, got)
+	}
+	if f := got.Findings[0]; f.Pool != second.String() || f.Culprit != (heap.Addr(base+node)).String() {
+		t.Errorf("%+v", f)
+	}
+	if n := got.Nodes; n != (struct{ Used, Free int }{64, 16}) || got.Pools[0].Nodes != got.Pools[1].Nodes {
+		t.Errorf("%+v", got)
+	}
+	code, out = runOn(ram, "memused", "-", "--format", "json")
+	if n := strings.Count(out, fmt.Sprintf(`,"pool":"%s"}`, second)); code != exitCorruption || n != 32 {
+		t.Errorf("exit code %d, %d nodes of the second pool", code, n)
+	}
+}
+
+// Whatever memory holds, verbs end with an exit code that means something, and
+// JSON is JSON.
+func FuzzDump(f *testing.F) {
+	pool := liteosPool(f, layout.LiteOS{HeadBackup: true}, 0x1000)
+	f.Add(pool[:1000])
+	f.Add(append([]byte{0xff, 0xff, 0xff, 0xff}, pool[4:]...))
+	f.Add([]byte(":1001000000000000000000000000000000000000EF\n:00000001FF\n"))
+	f.Add([]byte("\x1f\x8b\x08"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, verb := range []string{"memcheck", "memused"} {
+			code, out := runOn(b, verb, "-", "--format", "json", "--layout", "liteos")
+			if code == exitLeak || code > exitInconclusive {
+				t.Errorf("%s: exit code %d", verb, code)
+			}
+			if i := strings.Index(out, "{"); code != exitInput && (i < 0 || !json.Valid([]byte(strings.TrimSpace(out[i:])))) {
+				t.Errorf("%s: %q", verb, out)
+			}
+		}
+	})
 }

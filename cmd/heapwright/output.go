@@ -17,7 +17,6 @@ import (
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/report"
-	"github.com/heapwright/heapwright/symbol"
 )
 
 // output is where and how a verb writes its document.
@@ -158,8 +157,8 @@ func (c lastComplete) listing() leak.Listing {
 
 // mappings returns how the program that sym knows lies in memory.
 func mappings(sym heap.Symbolizer) []heap.Mapping {
-	if t, ok := sym.(*symbol.Table); ok {
-		return t.Mappings()
+	if l, ok := sym.(*loaded); ok {
+		return l.Mappings()
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ type chainWalk struct {
 	seeker chainSeeker   // nil: there is none
 	budget int64         // headers that may still be read in searches
 	spent  bool          // a search was given up
-	room   [4]chainNode  // what searches look at
+	room   [5]chainNode  // what searches look at
 	weak   [32]chainNode // starts of nodes that nothing confirms yet
 }
 
@@ -255,9 +255,10 @@ func (w *chainWalk) behind(cur, next *chainSeen) {
 	w.look(next, cur.at+cur.size, cur)
 	if cur.exact && next.bad&chainMissing == 0 {
 		// The link speaks about cur as it is, not as its header says.
-		believed := cur.chainNode
+		believed := &w.room[0]
+		*believed = cur.chainNode
 		believed.length = cur.size
-		switch w.layout.link(&believed, &next.chainNode) {
+		switch w.layout.link(believed, &next.chainNode) {
 		case chainDenies:
 			next.bad |= chainNoPrev
 		case chainNames:

@@ -38,7 +38,11 @@ func (w *chainWalk) extend(cur *chainSeen) {
 	q, prev := w.sync(cur.at+max(w.align, min(w.minimum, w.end-cur.at)), cur.at)
 	cur.size, cur.exact = q-cur.at, prev == cur.at
 	if prev > cur.at && prev < q && prev&(w.align-1) == 0 {
-		cur.size = prev - cur.at // what lies there is looked at next
+		// What lies there is looked at next. Its own link may be left.
+		n := &w.room[2]
+		*n = chainNode{at: prev}
+		w.layout.read(n)
+		cur.size, cur.exact = prev-cur.at, n.prev == cur.at
 	}
 }
 
@@ -67,7 +71,7 @@ func (w *chainWalk) follow(n *chainNode) (links int, ends bool, last chainNode) 
 		if next.at == w.end {
 			return links + 1, next.bad == 0, *next
 		}
-		if next.bad&chainLost != 0 {
+		if next.bad&chainLost != 0 || next.hidden { // that says nothing about the node in front
 			return links, false, *next
 		}
 		links++
@@ -121,7 +125,7 @@ func (w *chainWalk) passes(n *chainNode, limit heap.Addr, last bool) bool {
 		*to = chainNode{at: at.at + at.length}
 		w.layout.read(to)
 		said := w.layout.link(at, to)
-		if to.bad&chainMissing != 0 || said == chainDenies || said == chainSilent && !to.hidden && !(last && to.at == w.end) || to.bad&chainLost != 0 && to.at != w.end {
+		if to.bad&chainMissing != 0 || said == chainDenies || said == chainSilent && !(to.hidden && to.at != limit) && !(last && to.at == w.end) || to.bad&chainLost != 0 && to.at != w.end {
 			return false
 		}
 		if to.at >= limit {
@@ -168,8 +172,8 @@ func (w *chainWalk) there(at heap.Addr) heap.Addr {
 // the end. A node that names near is believed sooner.
 func (w *chainWalk) sync(from, near heap.Addr) (q, prev heap.Addr) {
 	weak, count := &w.weak, 0
-	n, found := &w.room[2], &w.room[3]
-	*found = chainNode{at: w.end}
+	n, found, named := &w.room[2], &w.room[3], &w.room[4]
+	*found, *named = chainNode{at: w.end}, chainNode{}
 	for at := (from + w.align - 1) &^ (w.align - 1); at < w.end; at += w.align {
 		if at = w.seek(at, w.end); at >= w.end {
 			break
@@ -182,14 +186,17 @@ func (w *chainWalk) sync(from, near heap.Addr) (q, prev heap.Addr) {
 		if last.at != n.at && n.prev != 0 && last.prev == n.prev && last.bad == 0 && !ends && links < chainLinks {
 			continue // a former node inside the one that ends there
 		}
-		if n.prev == near && links > 0 {
-			return n.at, n.prev
+		if n.prev == near && last.hidden {
+			return n.at, 0 // which does not give former nodes in front of it away
 		}
-		if ends || links >= chainLinks {
+		if ends || links >= chainLinks || last.hidden {
 			*found = *n
 			break
 		}
-		if count < len(weak) && (w.magic || n.prev == near) {
+		switch {
+		case n.prev == near && links > 0 && named.at == 0:
+			*named = *n
+		case count < len(weak) && (w.magic || n.prev == near):
 			weak[count] = *n
 			count++
 		}
@@ -207,6 +214,9 @@ func (w *chainWalk) sync(from, near heap.Addr) (q, prev heap.Addr) {
 		bound = found.prev
 	}
 	if found.prev != near || near == 0 {
+		if named.at != 0 {
+			return named.at, named.prev
+		}
 		for i := range weak[:count] {
 			if n := &weak[i]; n.at+n.length <= bound {
 				return n.at, n.prev

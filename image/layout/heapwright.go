@@ -50,15 +50,25 @@ const anchorSymbol = "github.com/heapwright/heapwright/internal/callers.anchor"
 // unaligned says that this machine reads words at any address.
 const unaligned = runtime.GOARCH == "amd64" || runtime.GOARCH == "386" || runtime.GOARCH == "arm64" || runtime.GOARCH == "ppc64le" || runtime.GOARCH == "s390x"
 
+// aligned returns b, or a copy of it, so that words in it can be read.
+func aligned(b []byte) []byte {
+	if unaligned || uintptr(unsafe.Pointer(unsafe.SliceData(b)))%8 == 0 {
+		return b
+	}
+	c := room(len(b))
+	copy(c, b)
+	return c
+}
+
+// room returns n bytes that begin at a multiple of 8.
+func room(n int) []byte {
+	words := make([]uint64, (n+7)/8)
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n)
+}
+
 // newHeapwright returns the pool whose memory begins at addr. Nothing has been
 // looked at yet.
 func newHeapwright(addr heap.Addr, memory []byte, info node.HeadInfo, lay node.Layout, end uint32) *heapwrightPool {
-	if !unaligned && uintptr(unsafe.Pointer(unsafe.SliceData(memory)))%8 != 0 {
-		words := make([]uint64, len(memory)/8)
-		b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8)
-		copy(b, memory)
-		memory = b
-	}
 	p := &heapwrightPool{memory: memory, info: info, lay: lay}
 	whole := uint64(end) + uint64(lay.HeadU)
 	p.region = survey.Region{
@@ -138,9 +148,6 @@ func (p *heapwrightPool) describe(h *Hints) {
 	if p.lay.Stacks {
 		a.TickHz = uint64(i.TickHz)
 		a.Symbol, a.SymbolAddr = anchorSymbol, heap.Addr(i.Anchor)-1
-		if p.lay.LRs > 0 {
-			say("call stacks are relative to the byte behind %s, function %s of build %016x", a.SymbolAddr, anchorSymbol, i.Text)
-		}
 	}
 	if !p.endAt {
 		a.Doubts = append(a.Doubts, "where the pool ends is not known: it is taken to reach to the end of the memory")

@@ -41,6 +41,18 @@ func findHeapwright(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
 	return pools, f.notes
 }
 
+// maxNotes bounds what is said about heads without pools.
+const maxNotes = 8
+
+func (f *hwFinder) note(format string, args ...any) {
+	switch n := len(f.notes); {
+	case n < maxNotes:
+		f.notes = append(f.notes, fmt.Sprintf(format, args...))
+	case n == maxNotes:
+		f.notes = append(f.notes, "more places look like heads of heapwright pools")
+	}
+}
+
 // span looks for the heads in one piece of memory.
 func (f *hwFinder) span(s *heap.Memory) {
 	magic := []byte(node.Magic)
@@ -58,7 +70,7 @@ func (f *hwFinder) span(s *heap.Memory) {
 			return
 		}
 		off = at + 1
-		if p := f.try(s.Addr+heap.Addr(at), at == 0); p != nil && 2*p.about.Sound > p.about.Seen {
+		if p := f.try(s.Addr+heap.Addr(at), at == 0); p != nil && !p.region.Blind && 2*p.about.Sound > p.about.Seen {
 			off = max(off, at+int(min(p.about.Span.Len(), uint64(len(s.Bytes)-at))))
 		}
 	}
@@ -89,29 +101,36 @@ func (f *hwFinder) try(addr heap.Addr, certain bool) *heapwrightPool {
 		return nil
 	}
 	h := node.HeadOf(b)
-	info, err := h.Read()
 	var p *heapwrightPool
 	switch {
 	case h.OtherOrder():
-		f.notes = append(f.notes, fmt.Sprintf("the heapwright pool at %s was written by a machine of the other byte order: read it on such a machine", addr))
+		f.note("the heapwright pool at %s was written by a machine of the other byte order: read it on such a machine", addr)
 		return nil
-	case err == nil:
-		p = f.intact(addr, info)
 	case h.Intact():
-		f.notes = append(f.notes, fmt.Sprintf("at %s lies a heapwright pool that cannot be read: %v", addr, err))
-		return nil
+		info, err := h.Read()
+		if err != nil {
+			f.note("at %s lies a heapwright pool that cannot be read: %v", addr, err)
+			return nil
+		}
+		p = f.intact(addr, info)
 	case h.Named() || certain || h.Believe().Base == uint64(addr):
-		if f.tries++; f.tries == maxTries {
-			f.notes = append(f.notes, fmt.Sprintf("damaged heads of heapwright pools from %s on were not looked at: there are too many places that look like one", addr))
+		if !certain {
+			f.tries++
 		}
-		if f.tries < maxTries {
-			p = f.damaged(addr, h)
+		if f.tries > maxTries {
+			f.note("at %s, too, lies what may be the damaged head of a heapwright pool; it was not looked at", addr)
+			return nil
 		}
+		p = f.damaged(addr, h)
 	}
 	if p == nil {
 		return nil
 	}
 	p.describe(f.hints)
+	if p.about.Sound == 0 && f.hints.System == "" && f.hints.At == 0 {
+		f.note("at %s lies the head of a heapwright pool, but none of its nodes", addr)
+		return nil
+	}
 	f.pools = append(f.pools, p)
 	return p
 }
@@ -120,7 +139,7 @@ func (f *hwFinder) try(addr heap.Addr, certain bool) *heapwrightPool {
 func (f *hwFinder) intact(addr heap.Addr, info node.HeadInfo) *heapwrightPool {
 	lay := node.NewLayout(info.Stacks, info.LRs, info.Backup, info.Secret)
 	if !endPossible(lay, info.End) {
-		f.notes = append(f.notes, fmt.Sprintf("the head at %s is that of a heapwright pool with its end at unit %d: no pool ends there", addr, info.End))
+		f.note("the head at %s is that of a heapwright pool with its end at unit %d: no pool ends there", addr, info.End)
 		return nil
 	}
 	whole := (uint64(info.End) + uint64(lay.HeadU)) * node.Unit
@@ -139,7 +158,7 @@ func (f *hwFinder) intact(addr heap.Addr, info node.HeadInfo) *heapwrightPool {
 // afford reports whether n more bytes of the pool at addr may be looked at.
 func (f *hwFinder) afford(addr heap.Addr, n uint64) bool {
 	if n > f.left {
-		f.notes = append(f.notes, fmt.Sprintf("the heapwright pool at %s was left out: the pools found so far claim more memory than there is", addr))
+		f.note("the heapwright pool at %s was left out: the pools found so far claim more memory than there is", addr)
 		return false
 	}
 	f.left -= n
@@ -169,9 +188,9 @@ func (f *hwFinder) from(addr heap.Addr, n uint64) []byte {
 		return nil
 	}
 	if s := &f.m.spans[first]; total <= uint64(len(s.Bytes))-uint64(addr-s.Addr) {
-		return s.Bytes[addr-s.Addr:][:total:total]
+		return aligned(s.Bytes[addr-s.Addr:][:total:total])
 	}
-	b := make([]byte, 0, total)
+	b := room(int(total))[:0]
 	for i := first; uint64(len(b)) < total; i++ {
 		s := &f.m.spans[i]
 		from := uint64(addr - s.Addr + heap.Addr(len(b)))

@@ -40,7 +40,7 @@ const (
 func (f *hwFinder) damaged(addr heap.Addr, h *node.Head) *heapwrightPool {
 	info := h.Believe()
 	s := f.m.span(addr)
-	memory := s.Bytes[addr-s.Addr:]
+	memory := aligned(s.Bytes[addr-s.Addr:])
 	shapes := append([]hwShape{{info.Stacks, info.Backup, info.LRs}}, hwShapes...)
 	for _, s := range shapes {
 		p := hwOpen(addr, memory, info, s, h)
@@ -93,10 +93,16 @@ func (p *heapwrightPool) keyFits() bool {
 }
 
 // chain counts the nodes from the front on each of which the next one confirms,
-// up to hwFar.
+// up to hwFar. Where there should be backups, one of them must be right: the same
+// nodes could be taken for ones without, a little further on.
 func (p *heapwrightPool) chain() (n int) {
 	r := &p.region
-	prev := uint32(0)
+	prev, backed := uint32(0), p.lay.Slot == 0
+	defer func() {
+		if !backed {
+			n = 0
+		}
+	}()
 	for at := survey.Front; r.There(at) && n < hwFar; n++ {
 		h := node.Read(r.Ctrl(at))
 		size := h.Size()
@@ -109,6 +115,7 @@ func (p *heapwrightPool) chain() (n int) {
 		case !bound && size < p.lay.MinU || uint64(at)+uint64(size) > uint64(r.End):
 			return n
 		}
+		backed = backed || at != survey.Front && p.lay.Same(r.Ctrl(at), r.Slot(at-prev))
 		prev, at = size, at+size
 	}
 	return n

@@ -18,7 +18,7 @@ import (
 func (w *hwWalk) explain(f *heap.Finding, s, before, beforeThat *survey.Seen) {
 	trail := w.trail
 	w.trail = nil
-	if f.Kind == heap.LinkBroken || w.survey.Findings >= maxFindings {
+	if f.Kind == heap.LinkBroken {
 		return
 	}
 	head, front := s, before
@@ -37,6 +37,11 @@ func (w *hwWalk) explain(f *heap.Finding, s, before, beforeThat *survey.Seen) {
 	if head == s {
 		o.Subject = f.Subject
 	}
+	if head.Lost && o.Subject != nil { // which is not free, as far as is known
+		used := *o.Subject
+		used.State = heap.Used
+		o.Subject = &used
+	}
 	if f.Previous != nil && f.Previous.Payload != 0 && !front.Lost {
 		o.Previous = f.Previous
 	}
@@ -49,6 +54,9 @@ func (w *hwWalk) explain(f *heap.Finding, s, before, beforeThat *survey.Seen) {
 	w.trail = t
 	if front.Lost && trail == nil {
 		g.Culprit, g.CulpritReason, g.Cause = f.Culprit, f.CulpritReason, "" // which knows who came before that
+	}
+	if g.Culprit == o.Subject && head == s {
+		g.Culprit = f.Subject
 	}
 	*f = g
 	if f.Kind == heap.BackupDamaged {

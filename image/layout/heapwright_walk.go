@@ -92,6 +92,12 @@ func (w *hwWalk) next(s, before, beforeThat *survey.Seen) bool {
 	if w.report == nil {
 		return more
 	}
+	if w.survey.Findings >= maxFindings { // which takes too long to explain
+		if !s.Sound() {
+			w.survey.Findings++
+		}
+		return more
+	}
 	f := w.x.Next(s, before, beforeThat)
 	switch {
 	case f != nil:

@@ -42,6 +42,18 @@ func (o *Offsets) read(b []byte, h *header) {
 	h.size = binary.LittleEndian.Uint32(b[o.Size:])
 }
 
+// write is the way back, into Ctl bytes. It leaves the LRs alone.
+func (o *Offsets) write(b []byte, h *header) {
+	putWord(b[o.First:], o.Word, h.first)
+	putWord(b[o.Second:], o.Word, h.second)
+	putWord(b[o.Prev:], o.Word, h.prev)
+	if o.Sum >= 0 {
+		putWord(b[o.Gap:], 4, uint64(h.gap))
+		putWord(b[o.Sum:], o.Word, h.sum)
+	}
+	putWord(b[o.Size:], 4, uint64(h.size))
+}
+
 func (h *header) used() bool    { return h.size&usedBit != 0 }
 func (h *header) aligned() bool { return h.size&alignBit != 0 }
 func (h *header) length() heap.Addr {

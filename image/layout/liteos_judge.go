@@ -72,6 +72,7 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 		f.Memory = []heap.Memory{{Addr: cur.at, Bytes: slices.Clone(have)}}
 		w.explain(f, before, cur, have)
 		w.patch(cur.at, have)
+		f.Detail = joinText(f.Detail, w.restored(cur, next, have))
 		// The span goes on where what was written goes on.
 		if span := f.Span; lrs && span.Len() > 0 {
 			if lrs = w.intact(cur, int(span.Start-cur.at), int(span.End-cur.at)); !lrs && f.Subject != nil {
@@ -130,7 +131,8 @@ func (w *walker) describeHeader(f *heap.Finding, cur *seen, first, end int) {
 		f.Recovered = false
 		f.Detail = "neither the header nor its backup is right"
 	default:
-		f.Recovered = cur.exact && first < end && w.allKnown(first, end)
+		links := cur.h.used() || cur.own&badMagic == 0 || cur.known&(hasFirst|hasSecond) == hasFirst|hasSecond
+		f.Recovered = cur.exact && first < end && links && w.allKnown(first, end)
 	}
 	if cur.lost && !cur.exact {
 		f.Detail = joinText(f.Detail, fmt.Sprintf("it is not known how long it is: up to %s, %d bytes, nothing makes sense", cur.at+cur.size, cur.size))
@@ -308,6 +310,38 @@ func (w *walker) fields(s *seen) []heap.Field {
 	add("checksum", w.o.Sum, hasSum, func(h *header) uint64 { return h.sum })
 	add("size and flags", w.o.Size, hasSize, func(h *header) uint64 { return uint64(h.size) })
 	return list
+}
+
+// restored says what a repair would write into the head of cur.
+func (w *walker) restored(cur, next *seen, have []byte) string {
+	j, o := &w.judge, &w.o
+	list := func(off int, used bool) (texts []string) {
+		for _, p := range o.parts(used) {
+			for i := off + p.off; i < off+p.off+p.n; i++ {
+				if j.known[i] && have[i] != j.want[i] {
+					texts = append(texts, p.name+" "+w.text(p, j.want[off:]))
+					break
+				}
+			}
+		}
+		return texts
+	}
+	var said []string
+	if own := list(o.Own, cur.h.used()); len(own) > 0 {
+		said = append(said, "in the header "+strings.Join(own, ", "))
+	}
+	if o.Own != 0 {
+		if copied := list(0, next.h.used()); len(copied) > 0 {
+			said = append(said, fmt.Sprintf("in the backup of node %s's header %s", next.at, strings.Join(copied, ", ")))
+		}
+	}
+	if n := len(have); cur.gapBad && n > o.Head {
+		said = append(said, fmt.Sprintf("the word %#x in front of the payload", word(j.want[n-4:], 4)))
+	}
+	if len(said) == 0 {
+		return "nothing of it can be restored"
+	}
+	return "a repair restores " + strings.Join(said, ", and ")
 }
 
 // patch notes what would restore the known bytes of the head at `at`.

@@ -30,23 +30,49 @@ func (w *walker) checkHead() {
 			Cause: "a list of free nodes was overwritten, in the pool's head or in a free node",
 		})
 	}
+	w.checkTotals()
+}
+
+// checkTotals compares the bytes in use with those that the pool's head counts,
+// if all nodes are known.
+func (w *walker) checkTotals() {
 	if w.o.Used < 0 {
 		return
 	}
-	v, ok := w.m.word(w.p.Addr+heap.Addr(w.o.Used), 4)
+	st := &w.survey.Stats
+	at := w.p.Addr + heap.Addr(w.o.Used)
+	v, ok := w.m.word(at, 4)
 	peak, ok2 := w.m.word(w.p.Addr+heap.Addr(w.o.Peak), 4)
 	if !ok || !ok2 {
 		return
 	}
-	st := &w.survey.Stats
 	st.Waterline = peak
-	if v != st.Used && w.lost == 0 && !damaged {
-		w.say(&heap.Finding{
-			Kind: heap.TotalsWrong, Op: "check", Node: w.p.Addr,
-			Detail: fmt.Sprintf("the pool's head says that %d bytes are in use, a recount gives %d", v, st.Used),
-			Cause:  "the pool's head was overwritten, or the image was taken in the middle of an operation",
-		})
+	if w.lost > 0 || len(w.survey.Gaps) > 0 {
+		return
 	}
+	f := &heap.Finding{
+		Kind: heap.TotalsWrong, Op: "check", Node: w.p.Addr,
+		Cause: "the pool's head was overwritten, or the image was taken in the middle of an operation",
+	}
+	if v != st.Used {
+		b := make([]byte, 4)
+		putWord(b, 4, st.Used)
+		w.survey.Patches = append(w.survey.Patches, Patch{Addr: at, New: b, Why: "the bytes in use in the pool's head"})
+		f.Fields = []heap.Field{{Name: "used", Header: fmt.Sprintf("%#x", v), Backup: fmt.Sprintf("%#x", st.Used), Differs: true}}
+		f.Span = heap.Span{Start: at, End: at + 4}
+		f.Detail = fmt.Sprintf("the pool's head says that %d bytes are in use, a recount gives %d, which a repair writes there", v, st.Used)
+	}
+	if peak < st.Used {
+		if f.Span.End = at + 8; f.Span.Start == 0 {
+			f.Span.Start = at + 4
+		}
+		f.Detail = joinText(f.Detail, fmt.Sprintf("the waterline in the pool's head, %d bytes, is lower than the %d bytes in use, and cannot be restored", peak, st.Used))
+	}
+	if f.Detail == "" {
+		return
+	}
+	f.Recovered = peak >= st.Used
+	w.say(f)
 }
 
 // checkSelf judges the pool's own address and size.
@@ -64,7 +90,7 @@ func (w *walker) checkSelf() {
 			Kind: heap.PoolHeadDamaged, Op: "check", Node: w.p.Addr, Recovered: true,
 			Fields: []heap.Field{{Name: name, Header: fmt.Sprintf("%#x", have), Backup: fmt.Sprintf("%#x", want), Differs: true}},
 			Span:   heap.Span{Start: at, End: at + heap.Addr(n)},
-			Detail: "the nodes say what it should be",
+			Detail: fmt.Sprintf("the nodes say what it should be; a repair writes %#x there", want),
 			Cause:  "a stray write, or one past the end of what lies in front of the pool in memory: no node lies in front of the pool's head",
 		})
 	}

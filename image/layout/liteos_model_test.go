@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"testing"
@@ -25,7 +26,7 @@ func drawLayout(t *rapid.T) LiteOS {
 
 // drawHeap draws a heap. Two free nodes are never neighbours, as on the device.
 func drawHeap(t *rapid.T, l LiteOS, most int) *LiteOSHeap {
-	h := &LiteOSHeap{Layout: l, Addr: heap.Addr(rapid.Uint32Range(1, 1<<20).Draw(t, "addr")) * 64}
+	h := &LiteOSHeap{Layout: l, Addr: heap.Addr(rapid.Uint32Range(1<<12, 1<<20).Draw(t, "addr")) * 64}
 	lrs := l.Offsets().LRs
 	n := rapid.IntRange(1, most).Draw(t, "nodes")
 	for i := range n {
@@ -177,7 +178,7 @@ func drawFaults(t *rapid.T, h *LiteOSHeap, pool []byte, starts []heap.Addr) []fa
 		}
 		return []fault{{what, at, data}}
 	}
-	switch rapid.SampledFrom([]string{"overflow", "double stomp", "underflow", "bit flip", "wild"}).Draw(t, "fault") {
+	switch rapid.SampledFrom([]string{"overflow", "double stomp", "underflow", "bit flip", "copy", "size", "several sizes", "pool head", "wild"}).Draw(t, "fault") {
 	case "overflow":
 		i := pick()
 		with, b := fill(rapid.IntRange(1, o.Head+8).Draw(t, "length"))
@@ -196,11 +197,42 @@ func drawFaults(t *rapid.T, h *LiteOSHeap, pool []byte, starts []heap.Addr) []fa
 	case "bit flip":
 		at := starts[0] + heap.Addr(rapid.IntRange(0, int(end-starts[0])-1).Draw(t, "where"))
 		return one("bit flip", at, []byte{pool[at-h.Addr] ^ 1<<rapid.IntRange(0, 7).Draw(t, "bit")})
+	case "copy": // of another head: its magic, links and checksum are those of its place
+		from := rapid.IntRange(0, len(pool)-o.Head).Draw(t, "from") &^ 3
+		if rapid.Bool().Draw(t, "a head") {
+			from = int(starts[pick()] - h.Addr)
+		}
+		return one("copy of "+(h.Addr+heap.Addr(from)).String(), starts[pick()], slices.Clone(pool[from:from+o.Head]))
+	case "size":
+		return one("size", starts[pick()]+heap.Addr(o.Own+o.Size), wrongSize(t, h, pool, starts))
+	case "several sizes": // in nodes next to each other
+		var faults []fault
+		i := pick()
+		for k := i; k < min(i+3, len(starts)); k++ {
+			faults = append(faults, one("one of several sizes", starts[k]+heap.Addr(o.Own+o.Size), wrongSize(t, h, pool, starts))...)
+		}
+		return faults
+	case "pool head":
+		with, b := fill(rapid.IntRange(1, 16).Draw(t, "length"))
+		return one("pool head of "+with, h.Addr+heap.Addr(rapid.IntRange(0, o.FirstNode-1).Draw(t, "where")), b)
 	}
 	n := rapid.IntRange(1, 64).Draw(t, "length")
 	with, b := fill(n)
 	at := starts[0] + heap.Addr(rapid.IntRange(0, int(end-starts[0])-1).Draw(t, "where"))
 	return one("wild write of "+with, at, b)
+}
+
+// wrongSize draws a word of size and flags: of another node, up to another node,
+// past the end of the pool, past the end of memory, or none.
+func wrongSize(t *rapid.T, h *LiteOSHeap, pool []byte, starts []heap.Addr) []byte {
+	o := h.Layout.Offsets()
+	other := int(starts[rapid.IntRange(0, len(starts)-1).Draw(t, "other")] - h.Addr)
+	v := rapid.SampledFrom([]uint32{
+		0, 1, 4, uint32(o.Head), sizeMask, usedBit, usedBit | sizeMask, usedBit | uint32(o.Head), 0xffffffff, 0x80000001,
+		-uint32(h.Addr), uint32(len(pool)), usedBit | uint32(len(pool)), usedBit | uint32(other),
+		binary.LittleEndian.Uint32(pool[other+o.Own+o.Size:]),
+	}).Draw(t, "size")
+	return binary.LittleEndian.AppendUint32(nil, v)
 }
 
 // verifiable says which bits of a pool's nodes can be proven wrong, and own
@@ -234,6 +266,10 @@ func (h *LiteOSHeap) verifiable(pool []byte, starts []heap.Addr) (checked []byte
 			checked[int(at-h.Addr)+o.Size+3] &^= 0x40 // whether it is aligned
 		}
 	}
+	mark(h.Addr, 0, o.Word)
+	mark(h.Addr, o.PoolSize, 4)
+	mark(h.Addr, o.Used, 4)
+	mark(h.Addr, o.Lists, o.FirstNode-o.Lists)
 	all := append(slices.Clone(starts), h.Addr+heap.Addr(len(pool))-heap.Addr(o.Head))
 	for i, at := range all {
 		free := i < len(h.Nodes) && h.Nodes[i].Free
@@ -282,6 +318,15 @@ func TestModelDamaged(t *testing.T) {
 			}
 		}
 		p := openAs(Bytes{Addr: h.Addr, Data: bad}, h.Addr, l)
+		if p == nil {
+			// That there is a pool, and how long, was told by its head, and by its
+			// first node together with the end node.
+			n := l.Offsets().PoolSize + 4
+			if bytes.Equal(bad[:n], pool[:n]) || !hit[0] && !hit[len(starts)] {
+				t.Fatalf("not opened: %v", faults)
+			}
+			return
+		}
 		nodes, findings, s := walked(p)
 		if d := cmp.Diff(slowly(p), nodes, cmp.Comparer(sameStack)); d != "" {
 			t.Fatalf("the walk in strides gives other nodes: %s", d)
@@ -292,7 +337,7 @@ func TestModelDamaged(t *testing.T) {
 		if wrong && len(findings) == 0 {
 			t.Fatalf("nothing is found\n%s", context())
 		}
-		if !wrong && len(findings) > 0 && !gapWordHit(h, starts, pool, bad) {
+		if !wrong && len(findings) > 0 && !gapWordHit(h, starts, pool, bad) && findings[0].Kind != heap.TotalsWrong { // a waterline can be too low
 			t.Fatalf("something is found where nothing can be\n%s", context())
 		}
 		recovered := len(s.Gaps) == 0 && (len(faults) == 1 || l.Offsets().Sum >= 0) // what one fault hides of the lists, its repair shows

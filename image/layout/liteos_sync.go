@@ -174,7 +174,11 @@ func (w *walker) confirms(at, length heap.Addr) bool {
 	if w.header(next, &h) && w.check(&h, next, at) == 0 {
 		return true
 	}
-	return w.o.Own != 0 && w.backup(at, &h) && w.check(&h, next, at) == 0
+	if w.o.Own == 0 || !w.backup(at, &h) || w.check(&h, next, at) != 0 {
+		return false
+	}
+	// The header of a free node would be right anywhere: the lists say where.
+	return h.used() || w.listed(next+heap.Addr(w.o.Own)) != nil
 }
 
 // nextByBackup returns where the node behind the one at begins according to the
@@ -263,11 +267,17 @@ func (w *walker) sync(from, limit, near1, near2 heap.Addr, strict bool) (q, prev
 	var weak [32]struct{ at, end, prev heap.Addr } // that nothing confirms yet
 	n := 0
 	q = limit
-	for at := (from + ws - 1) &^ (ws - 1); at < limit; {
-		c, ok := w.candidate(at, limit)
+	horizon := limit
+	if strict && w.spent > w.budget() {
+		return limit, 0
+	}
+	for at := (from + ws - 1) &^ (ws - 1); at < horizon; {
+		c, ok := w.candidate(at, horizon)
 		if !ok {
+			w.spent += uint64(horizon - at)
 			break
 		}
+		w.spent += uint64(c-at) + lookCost
 		p, end, certain := w.starts(c, near1, near2)
 		switch {
 		case certain && p != 0 && (p == near1 || p == near2):
@@ -278,7 +288,9 @@ func (w *walker) sync(from, limit, near1, near2 heap.Addr, strict bool) (q, prev
 			continue
 		case end != 0 && n < len(weak):
 			weak[n].at, weak[n].end, weak[n].prev = c, end, p
-			n++
+			if n++; w.spent > w.budget() {
+				horizon = min(horizon, weak[0].at+16*heap.Addr(w.o.Head))
+			}
 		}
 		at = c + ws
 	}
@@ -305,6 +317,14 @@ func (w *walker) sync(from, limit, near1, near2 heap.Addr, strict bool) (q, prev
 	}
 	return q, prev
 }
+
+// budget is how much a walk may spend, in bytes, on looking further than the
+// next place where a node may begin. Pools with so much damage that it is spent
+// are judged by what lies nearby, so that the time stays linear.
+func (w *walker) budget() uint64 { return 8 * w.p.Size }
+
+// lookCost is what a closer look at one place costs, in bytes passed over.
+const lookCost = 256
 
 // candidate returns the first place in [at, limit) that passes a quick test:
 // the header there holds its own address as a magic, or could be that of a free
@@ -363,6 +383,10 @@ func (w *walker) recut(cur, next *seen) {
 	cur.h.size = cur.h.size&^sizeMask | uint32(cur.size)
 	if !cur.lost {
 		cur.lost, cur.known = true, hasAll&^hasSum
+		if !cur.h.used() && w.listed(cur.at+heap.Addr(w.o.Own)) == nil { // it only looks free
+			cur.own |= badMagic
+			w.infer(cur, true, false, nil)
+		}
 	}
 	if cur.known |= hasSize; !cur.exact {
 		cur.known &^= hasSize

@@ -73,6 +73,7 @@ type walker struct {
 	lost  uint64      // nodes
 	hit   []heap.Addr // damaged headers, as many as are explained
 	judge judge
+	spent uint64     // on searching, in bytes
 	free  []freeLink // what the free lists name, sorted; nil: not read yet
 	links linkSum    // of the free nodes given out
 }

@@ -67,12 +67,12 @@ func (h *NuttXHeap) Encode() (memory []byte, starts []heap.Addr, err error) {
 
 type nuttxEncoder struct {
 	*NuttXHeap
-	o                nuttxOffsets
-	b                []byte
-	table, first     heap.Addr // lists, guard in front
-	end              heap.Addr // guard behind
-	starts           []heap.Addr
-	lengths, payload []uint64
+	o            nuttxOffsets
+	b            []byte
+	table, first heap.Addr // lists, guard in front
+	end          heap.Addr // guard behind
+	starts       []heap.Addr
+	lengths      []uint64
 }
 
 // length returns how long the device makes a node.

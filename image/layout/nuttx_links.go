@@ -20,10 +20,14 @@ type mmLinks struct {
 	heads, headsEnd, stride heap.Addr
 	open                    bool // the links at the ends are 0
 	// all lists the free nodes of the heap; it is asked once.
-	all    func(add func(heap.Addr))
-	listed bool
-	byNext []mmLink // sorted by what is named
-	byPrev []mmLink
+	all func(add func(heap.Addr))
+	// free reports whether the header at a place in the heap says that it is
+	// free; those that lists name and that say otherwise are suspects.
+	free     func(heap.Addr) bool
+	suspects []heap.Addr
+	listed   bool
+	byNext   []mmLink // sorted by what is named
+	byPrev   []mmLink
 }
 
 type mmLink struct{ to, from heap.Addr }
@@ -61,6 +65,7 @@ func (l *mmLinks) wrong(at, to heap.Addr, forward bool) bool {
 	}
 	answer, ok := l.at(to, back)
 	if ok && answer == at {
+		l.suspect(to)
 		return l.outside(to) && l.heads != 0 && !l.place(to)
 	}
 	if !l.place(to) {
@@ -79,6 +84,24 @@ func (l *mmLinks) wrong(at, to heap.Addr, forward bool) bool {
 	}
 	named, ok := l.at(answer, ahead)
 	return ok && named == to
+}
+
+// suspect notes the member at a if it says that it is in use.
+func (l *mmLinks) suspect(a heap.Addr) {
+	if l.free != nil && !l.outside(a) && !l.free(a) && len(l.suspects) < maxFindings {
+		l.suspects = append(l.suspects, a)
+	}
+}
+
+// headsToo looks at what the heads of the lists name.
+func (l *mmLinks) headsToo() {
+	for h := l.heads; h != 0 && h < l.headsEnd; h += l.stride {
+		for _, off := range []int{l.next, l.prev} {
+			if a, ok := l.at(h, off); ok && a != 0 && !l.outside(a) {
+				l.suspect(a)
+			}
+		}
+	}
 }
 
 func (l *mmLinks) outside(a heap.Addr) bool { return a < l.low || a >= l.high }

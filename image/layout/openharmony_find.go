@@ -9,8 +9,13 @@ import (
 	"github.com/heapwright/heapwright/heap"
 )
 
-// tlsfMaxTries bounds the places that are looked at more closely.
-const tlsfMaxTries = 1 << 10
+const (
+	// tlsfMaxTries bounds the places with an end node that are looked at more
+	// closely.
+	tlsfMaxTries = 256
+	// tlsfMaxDoubtful bounds those without.
+	tlsfMaxDoubtful = 64
+)
 
 // tlsfHints is what hints mean for configurations.
 type tlsfHints struct {
@@ -235,6 +240,17 @@ func (s *tlsfSearch) all(h *Hints) {
 	for _, at := range s.named(h.Program) {
 		s.add(at)
 	}
+	s.scan()
+	for i := 0; i < len(s.found) && len(s.found) < maxPools; i++ {
+		if next := s.found[i].Next; next != 0 {
+			s.add(next)
+		}
+	}
+}
+
+// scan goes over all memory.
+func (s *tlsfSearch) scan() {
+	var doubtful []heap.Addr
 	tries := 0
 	for i := range s.m.spans {
 		span := &s.m.spans[i]
@@ -244,21 +260,21 @@ func (s *tlsfSearch) all(h *Hints) {
 				break
 			}
 			at = p + 4
-			if !s.headLike(p) {
-				continue
-			}
-			if tries++; tries > tlsfMaxTries {
-				break
-			}
-			if s.add(p) {
-				last := s.found[len(s.found)-1]
-				at = max(at, last.Addr+heap.Addr(last.Size))
+			switch can, ended := s.headLike(p); {
+			case ended && tries < tlsfMaxTries:
+				tries++
+				if s.add(p) {
+					last := s.found[len(s.found)-1]
+					at = max(at, last.Addr+heap.Addr(last.Size))
+				}
+			case can && !ended && len(doubtful) < tlsfMaxDoubtful:
+				doubtful = append(doubtful, p)
 			}
 		}
 	}
-	for i := 0; i < len(s.found) && len(s.found) < maxPools; i++ {
-		if next := s.found[i].Next; next != 0 {
-			s.add(next)
+	for _, p := range doubtful {
+		if len(s.found) < maxPools {
+			s.add(p)
 		}
 	}
 }
@@ -303,17 +319,26 @@ func tlsfSelf(s *heap.Memory, at heap.Addr) (heap.Addr, bool) {
 	return 0, false
 }
 
-// headLike reports whether there can be a pool's head at p, cheaply.
-func (s *tlsfSearch) headLike(p heap.Addr) bool {
-	b := s.m.bytes(p, 16)
-	if b == nil {
-		return false
+// headLike reports, cheaply, whether there can be a pool's head at p, and
+// whether an end node lies where it says that the pool ends.
+func (s *tlsfSearch) headLike(p heap.Addr) (can, ended bool) {
+	for _, w := range [2]int{4, 8} {
+		b := s.m.bytes(p, 16)
+		if b == nil || s.h.word != 0 && s.h.word != w {
+			continue
+		}
+		size := word(b[w:], 4)
+		if word(b, w) != uint64(p) || size%4 != 0 || size <= tlsfLists*4 || size > 1<<30 || word(b[w+4:], 4) > 3 {
+			continue
+		}
+		can = true
+		for off := heap.Addr(4); off <= heap.Addr(w); off += 4 { // the size word is the last, or in front of padding
+			last, _ := s.m.word(p+heap.Addr(size)-off, 4)
+			grows := s.a && last>>24 == tlsfUsed|tlsfSeen
+			ended = ended || last&^(1<<tlsfTaskBits-1) == tlsfUsed<<24 || grows
+		}
 	}
-	like := func(w int) bool {
-		size, attr := word(b[w:], 4), word(b[w+4:], 4)
-		return word(b, w) == uint64(p) && size%4 == 0 && size > 1000 && size <= 1<<30 && attr <= 3
-	}
-	return s.h.word != 8 && like(4) || s.h.word != 4 && like(8)
+	return can, ended
 }
 
 // The variables of the kernels that are a pool or point to one.

@@ -195,7 +195,7 @@ func (w *tlsfWalk) checkLists() {
 			if found := w.examine(nil, &s, nil); found != nil {
 				w.say(found)
 			}
-		case f.heads[e.list] != e.at && f.before(e.at) == nil && e.prev == 0 && !told[f.heads[e.list]] && f.at(f.heads[e.list]) != nil:
+		case e.prev == 0 && f.heads[e.list] != e.at && f.before(e.at) == nil && w.intactList(f, e.list, told):
 			w.say(&heap.Finding{
 				Kind: heap.FreeIndexWrong, Op: "check", Node: e.at,
 				Detail: "its header says that it is free, but it is in no list of free nodes",
@@ -207,9 +207,17 @@ func (w *tlsfWalk) checkLists() {
 		w.survey.Partial = fmt.Sprintf("the lists are wrong, and only the first %d free nodes were compared with them", tlsfMaxFree)
 	} else if w.p.main == nil {
 		firsts := f.firsts(told)
+		var want, unsure [4 * tlsfBitmap]byte
 		for i := range f.heads {
-			w.checkList(f, i, firsts[i], told)
+			holds, sure := w.checkList(f, i, firsts[i], told)
+			if holds {
+				want[i/8] |= 1 << (i % 8)
+			}
+			if !sure {
+				unsure[i/8] = 1
+			}
 		}
+		w.checkBitmap(want[:], unsure[:])
 	}
 }
 
@@ -250,6 +258,22 @@ func (w *tlsfWalk) followLists() (ok bool, n uint64) {
 	return ok, n
 }
 
+// listBit returns what the bitmap says about a list.
+func (w *tlsfWalk) listBit(i int) bool {
+	v, _ := w.far.word(w.p.head()+heap.Addr(w.o.Bitmap+i/32*4), 4)
+	return v>>(i%32)&1 != 0
+}
+
+// intactList reports whether a list that a node is missing in begins as it
+// should, so that it is the node that is wrong.
+func (w *tlsfWalk) intactList(f *tlsfFree, i int, told map[heap.Addr]bool) bool {
+	head := f.heads[i]
+	if head == 0 {
+		return !w.listBit(i)
+	}
+	return f.at(head) != nil && !told[head]
+}
+
 // A tlsfFirst is a node that can be the first one of a list, and how many can.
 type tlsfFirst struct {
 	at heap.Addr
@@ -267,23 +291,29 @@ func (f *tlsfFree) firsts(told map[heap.Addr]bool) (all [tlsfLists]tlsfFirst) {
 	return all
 }
 
-// checkList judges where one list begins, and its bit.
-func (w *tlsfWalk) checkList(f *tlsfFree, i int, first tlsfFirst, told map[heap.Addr]bool) {
+// checkList judges where one list begins, and returns whether it should hold a
+// node; sure: that is certain.
+func (w *tlsfWalk) checkList(f *tlsfFree, i int, first tlsfFirst, told map[heap.Addr]bool) (holds, sure bool) {
 	head := f.heads[i]
-	want, sure := head, true
-	e := f.at(head)
-	if head == 0 || (e == nil || e.list != i) && !w.p.elsewhere(head) && !told[head] {
+	want := head
+	sure = true
+	if e := f.at(head); head == 0 && w.listBit(i) || head != 0 && (e == nil || e.list != i) && !w.p.elsewhere(head) && !told[head] {
 		want, sure = first.at, first.n <= 1
 	}
 	ws := w.o.Word
 	if want != head {
 		w.sayHead(w.o.Lists+i*ws, ws, uint64(head), uint64(want), sure, fmt.Sprintf("first node of free list %d", i))
 	}
-	at := w.o.Bitmap + i/8
-	bits, ok := w.far.word(w.p.Addr+heap.Addr(w.o.Bitmap+i/32*4), 4)
-	have := bits >> (i % 32 &^ 7) & 0xff
-	if bit := uint64(1) << (i % 8); ok && (have&bit != 0) != (want != 0) {
-		w.sayHead(at, 1, have, have^bit, sure, fmt.Sprintf("bitmap, free list %d", i))
+	return want != 0, sure
+}
+
+// checkBitmap judges the bitmap: want is what it should be, byte by byte.
+func (w *tlsfWalk) checkBitmap(want, unsure []byte) {
+	b := w.far.bytes(w.p.Addr+heap.Addr(w.o.Bitmap), len(want))
+	for i := range b {
+		if b[i] != want[i] {
+			w.sayHead(w.o.Bitmap+i, 1, uint64(b[i]), uint64(want[i]), unsure[i] == 0, fmt.Sprintf("bitmap, free lists %d to %d", 8*i, 8*i+7))
+		}
 	}
 }
 

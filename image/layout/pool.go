@@ -105,6 +105,7 @@ var systems = []system{
 	{"liteos-a", findLiteOSA},
 	{"rtthread-memheap", findRTThreadMemheap},
 	{"rtthread", findRTThread},
+	{"nuttx", findNuttX}, // last: its nodes hold no constants
 }
 
 // Systems returns the names of the allocators that Find knows.

@@ -99,8 +99,8 @@ func (l RTThread) String() string {
 // rtOffsets are where everything lies in a header, in bytes; -1: not there.
 type rtOffsets struct {
 	word, align        int
-	mark, used         int // the constant, the byte that says whether it is used
-	markLen            int
+	used               int // the byte that says whether it is used
+	markLen            int // of the constant that a header begins with
 	pool               int // memheap: the pool's address
 	next, prev         int
 	nextFree, prevFree int
