@@ -2,6 +2,7 @@ package kconfig
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -43,6 +44,9 @@ func (t *Tree) Load(r io.Reader, name string) ([]Problem, error) {
 	var problems []Problem
 	set := map[*Symbol]int{} // the line of each
 	for i, line := range lines {
+		if i == 0 {
+			line = strings.TrimPrefix(line, "\ufeff")
+		}
 		p := t.assign(strings.TrimRight(line, " \t\r\n\v\f"), i+1, set)
 		if p != nil {
 			p.File, p.Line = name, i+1
@@ -62,6 +66,7 @@ func (t *Tree) Load(r io.Reader, name string) ([]Problem, error) {
 func readLines(r io.Reader, name string) ([]string, error) {
 	sc := bufio.NewScanner(io.LimitReader(r, maxBytes+1))
 	sc.Buffer(nil, maxLine)
+	sc.Split(scanLine)
 	var lines []string
 	n := 0
 	for sc.Scan() {
@@ -76,15 +81,33 @@ func readLines(r io.Reader, name string) ([]string, error) {
 	return lines, nil
 }
 
+// scanLine is a bufio.SplitFunc of lines that end as they do anywhere: \n, \r\n or
+// \r.
+func scanLine(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	i := bytes.IndexAny(data, "\r\n")
+	switch {
+	case i < 0 && atEOF && len(data) > 0:
+		return len(data), data, nil
+	case i < 0:
+		return 0, nil, nil
+	case data[i] == '\n':
+		return i + 1, data[:i], nil
+	case i+1 < len(data) && data[i+1] == '\n':
+		return i + 2, data[:i], nil
+	case i+1 == len(data) && !atEOF:
+		return 0, nil, nil // \n may follow
+	}
+	return i + 1, data[:i], nil
+}
+
 // assign obeys a line of a configuration.
 func (t *Tree) assign(line string, number int, set map[*Symbol]int) *Problem {
 	name, value, unset := "", "", false
 	if rest, ok := strings.CutPrefix(line, "# "+t.Prefix); ok && strings.HasSuffix(rest, " is not set") {
-		name, unset = strings.TrimSuffix(rest, " is not set"), true
-		if name == "" || strings.Contains(name, " ") {
+		name, value, unset = strings.TrimSuffix(rest, " is not set"), "n", true
+		if name == "" {
 			return nil // a comment
 		}
-		value = "n"
 	} else if rest, ok := strings.CutPrefix(line, t.Prefix); ok && !strings.HasPrefix(line, "#") {
 		name, value, ok = strings.Cut(rest, "=")
 		if line == "" {
@@ -97,6 +120,12 @@ func (t *Tree) assign(line string, number int, set map[*Symbol]int) *Problem {
 		return nil
 	} else {
 		return &Problem{Msg: fmt.Sprintf("%.60q is neither an assignment nor a comment", line)}
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 || !nameByte(byte(r)) }) {
+		if unset {
+			return nil // a comment
+		}
+		return &Problem{Msg: fmt.Sprintf("%.60q is neither an assignment nor a comment: nothing may stand in front of a symbol or behind it", line)}
 	}
 	s := t.Lookup(name)
 	if s == nil {
@@ -112,42 +141,41 @@ func (t *Tree) assign(line string, number int, set map[*Symbol]int) *Problem {
 		}
 		value = value[:1]
 	case String:
-		text, n, ok := quoted(value)
+		text, ok := quoted(value)
 		if !ok {
 			return &Problem{Name: name, Msg: fmt.Sprintf("%s is a string: %.60q must stand in quotes", name, value)}
 		}
-		_, value = n, text
+		value = text
 	}
 	if why := s.malformed(value); why != "" {
 		return &Problem{Name: name, Msg: why}
 	}
-	before := set[s]
+	before, same := set[s], s.given != nil && *s.given == value
 	set[s] = number
-	s.give(value)
-	t.changed()
-	if before > 0 {
+	s.give(value) // that all values change, Load has said already
+	if before > 0 && !same {
 		return &Problem{Name: name, Msg: fmt.Sprintf("%s was set in line %d already; this one counts", name, before)}
 	}
 	return nil
 }
 
-// quoted returns the string in quotes that s begins with. A backslash takes
-// away the meaning of what follows it.
-func quoted(s string) (text string, n int, ok bool) {
+// quoted returns the string in quotes that s begins with; what follows them does
+// not count. A backslash takes away the meaning of what follows it.
+func quoted(s string) (text string, ok bool) {
 	if s == "" || s[0] != '"' {
-		return "", 0, false
+		return "", false
 	}
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch {
 		case s[i] == '"':
-			return b.String(), i + 1, true
+			return b.String(), true
 		case s[i] == '\\' && i+1 < len(s):
 			i++
 		}
 		b.WriteByte(s[i])
 	}
-	return "", 0, false
+	return "", false
 }
 
 // malformed says why a value cannot be one of the symbol's type; "": it can.
@@ -164,6 +192,10 @@ func (s *Symbol) malformed(value string) string {
 	case Hex:
 		if v, ok := number(value, 16); !ok || v.Sign() < 0 {
 			return fmt.Sprintf("%s is a hex: %q is not a hexadecimal number", s.Name, value)
+		}
+	case String:
+		if strings.ContainsAny(value, "\n\r\x00") {
+			return fmt.Sprintf("%s is a string of one line: %.60q has several", s.Name, value)
 		}
 	}
 	return ""

@@ -32,6 +32,7 @@ func ReadConfig(r io.Reader) (map[string]string, error) {
 	limited := &io.LimitedReader{R: r, N: MaxBytes + 1}
 	lines := bufio.NewScanner(limited)
 	lines.Buffer(make([]byte, 0, 4096), MaxLine)
+	lines.Split(scanLine)
 	config := make(map[string]string)
 	n := 0
 	for lines.Scan() && limited.N > 0 {

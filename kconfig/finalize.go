@@ -4,11 +4,29 @@ package kconfig
 // about, symbols that depend on the one in front become members of it, ifs
 // disappear.
 func (p *parser) finish() error {
+	sum := 0
+	if n := p.tree.Root.weigh(0, &sum); n != nil {
+		return n.errorf("the conditions of the menu are too long: more than %d words, those of the blocks around a statement counted with it", maxWeight)
+	}
 	finalize(p.tree.Root)
 	if err := p.tree.check(); err != nil {
 		return err
 	}
 	return p.tree.loops()
+}
+
+// weigh adds up what the conditions below n weigh, of which around comes from
+// outside, and returns the node at which that becomes too much; nil: it does not.
+func (n *Node) weigh(around int, sum *int) *Node {
+	for c := n.Child; c != nil; c = c.Next {
+		if *sum += c.weight + c.lines*around; *sum > maxWeight {
+			return c
+		}
+		if heavy := c.weigh(around+c.passes, sum); heavy != nil {
+			return heavy
+		}
+	}
+	return nil
 }
 
 func finalize(n *Node) {

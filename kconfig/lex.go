@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // kind is what a token is.
@@ -35,7 +36,7 @@ var operators = []string{"&&", "||", "!=", "<=", ">=", "=", "<", ">", "!", "(", 
 
 // lex cuts a line into tokens.
 func lex(line string) (tokens []token, err error) {
-	rest := strings.TrimSpace(line)
+	rest := blankLeft(line)
 next:
 	for rest != "" && rest[0] != '#' {
 		if c := rest[0]; c == '"' || c == '\'' {
@@ -65,7 +66,8 @@ next:
 			if strings.HasPrefix(rest, ":=") || strings.HasPrefix(rest, "+=") {
 				return nil, errors.New("macros are not supported")
 			}
-			return nil, fmt.Errorf("unexpected %q", rest[:1])
+			_, n := utf8.DecodeRuneInString(rest)
+			return nil, fmt.Errorf("unexpected %q", rest[:n])
 		}
 		tokens = append(tokens, token{word, rest[:n]})
 		rest = blankLeft(rest[n:])
@@ -73,6 +75,8 @@ next:
 	return tokens, nil
 }
 
+// blankLeft takes the blanks off the beginning of s: those of ASCII only, as
+// Kconfiglib does.
 func blankLeft(s string) string { return strings.TrimLeft(s, " \t\r\n\v\f") }
 
 // nameByte reports whether a name can have c in it.

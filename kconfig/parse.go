@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"unicode/utf8"
 )
 
 // What a menu may have of everything.
@@ -15,13 +16,18 @@ const (
 	maxFiles = 4096
 	maxDeep  = 64  // files in files, and blocks in blocks
 	maxParen = 256 // parentheses in parentheses
+	maxNodes = 1 << 17
+	// maxWeight bounds the words of all conditions, those that a statement has
+	// from the blocks around it included: what it takes to compute all values.
+	// That of Linux, the largest menu there is, is below a million.
+	maxWeight = 4 << 20
 )
 
 // Parse reads the Kconfig file called name and those that it includes, whose
 // names count from the top of fsys. What it returns has the values of the
 // defaults.
 func Parse(fsys fs.FS, name string) (*Tree, error) {
-	p := parser{fsys: fsys, tree: &Tree{names: map[string]*Symbol{}}}
+	p := parser{fsys: fsys, tree: &Tree{names: map[string]*Symbol{}, age: 1}}
 	root := &Node{Menu: true, Prompt: "Main menu", File: name, Line: 1, dep: yes{}, prompted: yes{}}
 	p.tree.Root = root
 	if err := p.include(name, root, &root.Child); err != nil {
@@ -38,6 +44,7 @@ type parser struct {
 	tree  *Tree
 	bytes int
 	files int
+	nodes int
 	open  []string // files being read
 	depth int      // blocks
 
@@ -75,7 +82,8 @@ func (p *parser) includeAt(name string, parent *Node, tail **Node) (**Node, erro
 	}
 	text, err := p.read(name)
 	if err != nil {
-		if len(p.open) == 0 {
+		var e *Error
+		if len(p.open) == 0 || errors.As(err, &e) {
 			return tail, err
 		}
 		return tail, p.errorf("source %q: %v", name, err)
@@ -84,9 +92,9 @@ func (p *parser) includeAt(name string, parent *Node, tail **Node) (**Node, erro
 	p.file, p.lines, p.at, p.line, p.again = name, strings.SplitAfter(text, "\n"), 0, 0, false
 	p.open = append(p.open, name)
 	tail, err = p.block("", parent, tail)
-	bytes, files := p.bytes, p.files
+	bytes, files, nodes := p.bytes, p.files, p.nodes
 	*p = outer
-	p.bytes, p.files = bytes, files
+	p.bytes, p.files, p.nodes = bytes, files, nodes
 	return tail, err
 }
 
@@ -107,7 +115,26 @@ func (p *parser) read(name string) (string, error) {
 	if p.bytes += len(b); p.bytes > maxBytes {
 		return "", fmt.Errorf("more than %d MiB of Kconfig files", maxBytes>>20)
 	}
-	return string(b), nil
+	text := strings.TrimPrefix(string(b), "\ufeff")
+	if !utf8.ValidString(text) {
+		return "", &Error{name, invalidLine(text), "this is not UTF-8: convert the file, or the comment in it"}
+	}
+	return lineEnds.Replace(text), nil
+}
+
+// lineEnds are those of Windows, and of machines older than that.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
+// invalidLine is the first line that is not UTF-8.
+func invalidLine(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
+				return 1 + strings.Count(text[:i], "\n")
+			}
+		}
+	}
+	return 1
 }
 
 // next moves to the next line that has something on it; false: there is none.
@@ -207,7 +234,10 @@ func (p *parser) block(end string, parent *Node, tail **Node) (**Node, error) {
 		if t.text == end {
 			return tail, p.end()
 		}
-		n := &Node{Parent: parent, File: p.file, Line: p.line, dep: yes{}, defined: &props{}}
+		if p.nodes++; p.nodes > maxNodes {
+			return tail, p.errorf("more than %d statements", maxNodes)
+		}
+		n := &Node{Parent: parent, lines: 1, weight: len(p.tokens), passes: len(p.tokens), File: p.file, Line: p.line, dep: yes{}, defined: &props{}}
 		switch t.text {
 		case "config", "menuconfig":
 			err = p.config(n, t.text == "menuconfig")
@@ -231,7 +261,9 @@ func (p *parser) block(end string, parent *Node, tail **Node) (**Node, error) {
 			}
 		case "source":
 			var name string
-			if name, err = p.title(); err == nil {
+			if name, err = p.title(); err == nil && strings.ContainsAny(name, "*?[") {
+				err = p.errorf("source %q: patterns are not supported, name one file", name)
+			} else if err == nil {
 				tail, err = p.includeAt(name, parent, tail)
 			}
 			n = nil
@@ -281,7 +313,7 @@ func (p *parser) title() (string, error) {
 	if t.kind != quote {
 		return "", p.errorf("a text in quotes is missing")
 	}
-	return strings.TrimSpace(t.text), p.end()
+	return t.text, p.end()
 }
 
 func (p *parser) config(n *Node, menu bool) error {
@@ -308,7 +340,7 @@ func (p *parser) choice(n *Node) error {
 	if t := p.peek(); t.kind != 0 {
 		return p.errorf("choices with names are not supported")
 	}
-	n.Choice = &Choice{Node: n}
+	n.Choice = &Choice{Node: n, tree: p.tree}
 	n.MenuConfig = true
 	p.tree.choices = append(p.tree.choices, n.Choice)
 	return p.nested("endchoice", n)
@@ -321,7 +353,7 @@ var literals = map[string]bool{"y": true, "n": true, "m": true}
 func (p *parser) symbol(name string) *Symbol {
 	s := p.tree.names[name]
 	if s == nil {
-		s = &Symbol{Name: name, direct: no{}, selected: no{}}
+		s = &Symbol{Name: name, tree: p.tree, direct: no{}, selected: no{}}
 		p.tree.names[name] = s
 	}
 	return s

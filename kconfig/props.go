@@ -28,6 +28,11 @@ func (p *parser) properties(n *Node) error {
 			p.pos, p.again = 0, true
 			return nil
 		}
+		n.lines++
+		n.weight += len(p.tokens)
+		if t.text == "depends" || t.text == "prompt" || t.text == "bool" {
+			n.passes += len(p.tokens)
+		}
 	}
 }
 

@@ -107,6 +107,7 @@ func (s *Symbol) Missing() string {
 		return ""
 	}
 	// What another one lacks in turn is named there.
+	lacks = lacks[:min(len(lacks), maxChain)]
 	var below []map[expr]bool
 	for _, l := range lacks {
 		m := map[expr]bool{}
@@ -127,10 +128,13 @@ func (s *Symbol) Missing() string {
 	return s.Name + " needs " + strings.Join(chains, ", and ")
 }
 
+// maxChain bounds how many symbols a chain of what is missing names.
+const maxChain = 64
+
 // behind collects what e lacks, and what that lacks.
 func behind(e expr, all map[expr]bool) {
 	for _, l := range lacking(e) {
-		if !all[l] {
+		if !all[l] && len(all) < maxChain {
 			all[l] = true
 			behind(l, all)
 		}
@@ -160,11 +164,14 @@ func lacking(e expr) (list []expr) {
 // chain names what is missing and what that lacks in turn; "" if it has been
 // named.
 func chain(e expr, seen map[expr]bool) string {
-	if seen[e] {
+	if seen[e] || len(seen) > maxChain {
 		return ""
 	}
 	seen[e] = true
 	name := text(e)
+	if len(seen) > maxChain {
+		return name + ", and so on"
+	}
 	if s, ok := e.(*Symbol); ok && len(s.Nodes) == 0 {
 		return name + ", which the menu does not have"
 	}
@@ -182,48 +189,54 @@ func chain(e expr, seen map[expr]bool) string {
 
 // unmet returns the parts of a condition that do not hold and that it needs.
 func unmet(e expr) []expr {
-	if e.holds() {
-		return nil
-	}
 	if a, ok := e.(and); ok {
 		return append(unmet(a.a), unmet(a.b)...)
+	}
+	if e.holds() {
+		return nil
 	}
 	return []expr{e}
 }
 
-// Enable sets a bool to y together with the bools that it lacks, as far as these
-// are what it needs and can be set in turn. It returns their names. Whether the
-// symbol is y then, its value tells.
+// Enable sets a bool to y together with the bools that it lacks, and those that
+// the choice it is a member of lacks, as far as these can be set in turn. It
+// returns their names. Whether the symbol is y then, its value tells.
 func (t *Tree) Enable(name string) (brought []string) {
 	s := t.Lookup(name)
 	if s == nil || s.typ != Bool {
 		return nil
 	}
-	var enable func(s *Symbol, depth int)
-	enable = func(s *Symbol, depth int) {
-		for range t.Symbols { // each round brings one, and there are no more
-			if depth > len(t.Symbols) {
-				return
-			}
-			var lack *Symbol
-			for _, l := range lacking(s) {
-				if v, ok := l.(*Symbol); ok && v.typ == Bool {
-					lack = v
-					break
+	// What has been tried is not tried again: of two that exclude each other,
+	// each would bring the other back for ever.
+	tried := map[expr]bool{s: true}
+	var ready func(e expr)
+	ready = func(e expr) {
+		for again := true; again; {
+			again = false
+			for _, l := range lacking(e) {
+				if tried[l] || len(tried) > 4*maxChain {
+					continue
 				}
-			}
-			if lack == nil {
+				v, ok := l.(*Symbol)
+				if _, choice := l.(*Choice); !choice && (!ok || v.typ != Bool) {
+					continue
+				}
+				tried[l] = true
+				ready(l)
+				if ok {
+					v.give("y")
+					t.changed()
+					if v.Bool() {
+						brought = append(brought, v.Name)
+					}
+				}
+				again = true // and see what is lacking now
 				break
 			}
-			enable(lack, depth+1)
-			if !lack.Bool() {
-				break
-			}
-			brought = append(brought, lack.Name)
 		}
-		s.give("y")
-		t.changed()
 	}
-	enable(s, 0)
+	ready(s)
+	s.give("y")
+	t.changed()
 	return brought
 }

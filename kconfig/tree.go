@@ -31,6 +31,7 @@ type Tree struct {
 
 	choices []*Choice
 	names   map[string]*Symbol
+	age     uint64 // of the values: they are computed anew when it changes
 }
 
 // Lookup returns the symbol of that name; nil: none is defined.
@@ -57,8 +58,9 @@ type Symbol struct {
 
 	given *string // by the user
 	// computed
-	done  bool
-	write bool // it belongs into a configuration
+	tree  *Tree
+	age   uint64 // of the tree when the value was computed
+	write bool   // it belongs into a configuration
 	value string
 }
 
@@ -85,6 +87,10 @@ type Choice struct {
 	typ      Type
 	defaults []choiceOf // value is a member
 	given    *Symbol    // by the user
+
+	tree     *Tree
+	age      uint64 // of the tree when the selection was computed
+	selected *Symbol
 }
 
 func (c *Choice) title() string {
@@ -109,6 +115,10 @@ type Node struct {
 	Line       int
 
 	Parent, Child, Next *Node
+
+	// How many lines it has, the words in them, and those of the conditions
+	// that what lies in it has, too.
+	lines, weight, passes int
 
 	defined  *props
 	dep      expr // the conditions of the node and all around it

@@ -11,7 +11,7 @@ func (s *Symbol) Value() string {
 	if len(s.Nodes) == 0 {
 		return s.Name // a literal, or not defined, which is the same
 	}
-	if !s.done {
+	if s.age != s.tree.age {
 		s.compute()
 	}
 	return s.value
@@ -109,7 +109,7 @@ func (s *Symbol) compute() {
 	default:
 		s.value = s.numeric(visible)
 	}
-	s.done = true
+	s.age = s.tree.age
 }
 
 func (s *Symbol) bool(visible bool) (v bool) {
@@ -203,13 +203,18 @@ func (c *Choice) holds() bool { return c.Visible() }
 
 // Selected returns the member that is y; nil: none can be.
 func (c *Choice) Selected() *Symbol {
-	if !c.Visible() {
-		return nil
+	if c.age != c.tree.age {
+		c.selected = nil
+		switch {
+		case !c.Visible():
+		case c.given != nil && c.given.Visible():
+			c.selected = c.given
+		default:
+			c.selected = c.usual()
+		}
+		c.age = c.tree.age
 	}
-	if c.given != nil && c.given.Visible() {
-		return c.given
-	}
-	return c.usual()
+	return c.selected
 }
 
 // usual returns the member that is y unless the user says otherwise.
@@ -228,8 +233,4 @@ func (c *Choice) usual() *Symbol {
 }
 
 // changed makes all values be computed anew.
-func (t *Tree) changed() {
-	for _, s := range t.Symbols {
-		s.done = false
-	}
-}
+func (t *Tree) changed() { t.age++ }
