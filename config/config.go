@@ -70,13 +70,16 @@ func Load(path string) (heapwright.Config, []string, error) {
 func load(path string, environ []string) (heapwright.Config, []string, error) {
 	t := Menu()
 	var warnings []string
+	from := ""
 	if path == "" {
-		path = lookup(environ, FileVariable)
+		if path = lookup(environ, FileVariable); path != "" {
+			from = FileVariable + " in the environment: "
+		}
 	}
 	if path != "" {
 		f, err := os.Open(path)
 		if err != nil {
-			return heapwright.Config{}, nil, fmt.Errorf("config: %w", err)
+			return heapwright.Config{}, nil, fmt.Errorf("config: %s%w", from, err)
 		}
 		defer f.Close()
 		if warnings, err = Read(t, f, path); err != nil {
@@ -102,28 +105,18 @@ func Override(cfg heapwright.Config) (heapwright.Config, []string, error) {
 func override(cfg heapwright.Config, environ []string) (heapwright.Config, []string, error) {
 	t := Menu()
 	for _, s := range []struct {
-		name, value string
-		given       bool
+		name  string
+		given bool
 	}{
-		{"LOSCFG_MEM_LEAKCHECK", "y", cfg.LeakCheck},
-		{"LOSCFG_MEM_HEAD_BACKUP", "y", cfg.HeadBackup},
-		{"LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK", "y", cfg.IntegrityCheck},
-		{"LOSCFG_BASE_MEM_NODE_SIZE_CHECK", "y", cfg.SizeCheck != heapwright.CheckOff},
-		{"HEAPWRIGHT_CHECK_LEVEL_HIGH", "y", cfg.SizeCheck == heapwright.CheckHigh},
-		{"HEAPWRIGHT_ON_FINDING_PANIC", "y", cfg.Policy == heapwright.Panic},
-		{"LOS_OMIT_LR_CNT", strconv.Itoa(max(0, cfg.OmitLR)), cfg.LeakCheck && cfg.OmitLR != 0},
-		{"LOS_RECORD_LR_CNT", strconv.Itoa(cfg.RecordLR), cfg.LeakCheck && cfg.RecordLR > 0},
-		{"HEAPWRIGHT_POOL_NAME", cfg.Name, cfg.Name != ""},
-		{"HEAPWRIGHT_POOL_FILE", cfg.File, cfg.File != ""},
+		{"LOSCFG_MEM_LEAKCHECK", cfg.LeakCheck},
+		{"LOSCFG_MEM_HEAD_BACKUP", cfg.HeadBackup},
+		{"LOSCFG_BASE_MEM_NODE_INTEGRITY_CHECK", cfg.IntegrityCheck},
+		{"LOSCFG_BASE_MEM_NODE_SIZE_CHECK", cfg.SizeCheck != heapwright.CheckOff},
+		{"HEAPWRIGHT_CHECK_LEVEL_HIGH", cfg.SizeCheck == heapwright.CheckHigh},
+		{"HEAPWRIGHT_ON_FINDING_PANIC", cfg.Policy == heapwright.Panic},
 	} {
-		if !s.given {
-			continue
-		}
-		if s.value == "y" {
+		if s.given {
 			t.Enable(s.name)
-		}
-		if err := t.Set(s.name, s.value); err != nil {
-			return cfg, nil, fmt.Errorf("config: %w", err)
 		}
 	}
 	warnings, err := Environment(t, environ)
@@ -132,8 +125,24 @@ func override(cfg heapwright.Config, environ []string) (heapwright.Config, []str
 	}
 	made, more, err := Pool(t)
 	made.Region, made.OnFinding = cfg.Region, cfg.OnFinding
-	if made.MaxSize == 0 {
+	// The program's own numbers and texts hold even if the menu could not
+	// express them, and the number of its wrappers also where the environment
+	// switches the leak check on.
+	own := func(symbol string) bool { _, given := t.Lookup(symbol).Given(); return !given }
+	if own("HEAPWRIGHT_POOL_NAME") {
+		made.Name = cfg.Name
+	}
+	if own("HEAPWRIGHT_POOL_FILE") {
+		made.File = cfg.File
+	}
+	if own("HEAPWRIGHT_MAX_MIB") {
 		made.MaxSize = cfg.MaxSize
+	}
+	if made.LeakCheck && own("LOS_OMIT_LR_CNT") && cfg.OmitLR != 0 {
+		made.OmitLR = cfg.OmitLR
+	}
+	if made.LeakCheck && own("LOS_RECORD_LR_CNT") && cfg.RecordLR != 0 {
+		made.RecordLR = cfg.RecordLR
 	}
 	return made, append(warnings, more...), err
 }
@@ -170,32 +179,82 @@ func Read(t *kconfig.Tree, r io.Reader, name string) (warnings []string, err err
 // Environment applies variables "NAME=value" to the menu: HEAPWRIGHT_ and the
 // name of a symbol, of which LOSCFG_ may be left out, or a symbol that begins with
 // HEAPWRIGHT_ itself. A feature that is switched on brings with it what it
-// depends on; a warning says so.
+// depends on, and one that is switched off takes away what depends on it; warnings
+// say so. Variables that contradict each other are errors. Their order does not
+// count.
 func Environment(t *kconfig.Tree, environ []string) (warnings []string, err error) {
 	var errs []error
+	var on, off, rest []setting
 	environ = slices.Clone(environ)
-	slices.Sort(environ) // the same result whatever the order
+	slices.Sort(environ)
 	for _, v := range environ {
 		name, value, _ := strings.Cut(v, "=")
 		if !strings.HasPrefix(name, "HEAPWRIGHT_") || name == FileVariable {
 			continue
 		}
-		s := variable(t, name)
-		if s == nil {
-			warnings = append(warnings, fmt.Sprintf("%s in the environment has no effect: there is no such symbol in the menu", name))
+		s := setting{name + "=" + value + " in the environment", variable(t, name), value}
+		switch {
+		case s.symbol == nil:
+			warnings = append(warnings, name+" in the environment has no effect: there is no such symbol in the menu; heapwright config list shows all")
+		case s.symbol.Type() == kconfig.Bool && value == "y":
+			on = append(on, s)
+		case s.symbol.Type() == kconfig.Bool:
+			off = append(off, s)
+		default:
+			rest = append(rest, s)
+		}
+	}
+	// What is on first: it may show what the others are about.
+	done := map[*kconfig.Symbol]bool{}
+	for _, s := range slices.Concat(on, off, rest) {
+		before := features(t)
+		if s.value == "y" && s.symbol.Type() == kconfig.Bool {
+			if brought := t.Enable(s.symbol.Name); len(brought) > 0 {
+				warnings = append(warnings, s.text+" switches on "+strings.Join(brought, " and ")+", too")
+			}
+		}
+		if err := t.Set(s.symbol.Name, s.value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", s.text, err))
 			continue
 		}
-		var brought []string
-		if s.Type() == kconfig.Bool && value == "y" {
-			brought = t.Enable(s.Name)
+		done[s.symbol] = true
+		var lost []string
+		for _, f := range before {
+			if !f.Bool() && f != s.symbol && !done[f] {
+				lost = append(lost, f.Name)
+			}
 		}
-		if err := t.Set(s.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("%s=%s in the environment: %w", name, value, err))
-		} else if len(brought) > 0 {
-			warnings = append(warnings, fmt.Sprintf("%s=y in the environment switches on %s, too", name, strings.Join(brought, " and ")))
+		if len(lost) > 0 {
+			warnings = append(warnings, s.text+" switches off "+strings.Join(lost, " and ")+", too")
+		}
+	}
+	for _, s := range slices.Concat(on, off, rest) {
+		if done[s.symbol] && s.symbol.Value() != s.value {
+			why := "they exclude each other"
+			if err := t.Set(s.symbol.Name, s.value); err != nil {
+				why = err.Error()
+			}
+			errs = append(errs, fmt.Errorf("%s contradicts another variable: %s", s.text, why))
 		}
 	}
 	return warnings, errors.Join(errs...)
+}
+
+// setting is what a variable of the environment asks for.
+type setting struct {
+	text   string
+	symbol *kconfig.Symbol
+	value  string
+}
+
+// features are the bools that are y, without those of which one always is.
+func features(t *kconfig.Tree) (list []*kconfig.Symbol) {
+	for _, s := range t.Symbols {
+		if s.Bool() && s.Choice() == nil {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // variable returns the symbol that a variable of the environment is about.

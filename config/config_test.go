@@ -57,6 +57,17 @@ func TestLoad(t *testing.T) {
 		{"device", on + "LOSCFG_MEM_HEAD_BACKUP=y\nLOSCFG_KERNEL_SMP=y\n# LOSCFG_SHELL is not set\n", nil, heapwright.Config{HeadBackup: true}, "2 symbols are not in the menu and have no effect, the first is LOSCFG_KERNEL_SMP in line 4", ""},
 		{"record", on + "LOSCFG_MEM_RECORDINFO=y\n", nil, heapwright.Config{}, "LOSCFG_MEM_RECORDINFO has no effect on heapwright pools", ""},
 		{"environment", "", []string{"HEAPWRIGHT_MEM_LEAKCHECK=y"}, heapwright.Config{LeakCheck: true, OmitLR: 2, RecordLR: 3}, "switches on LOSCFG_DEBUG_VERSION and LOSCFG_MEM_DEBUG, too", ""},
+		{"environment number", "", []string{"HEAPWRIGHT_LOS_RECORD_LR_CNT=5", "HEAPWRIGHT_MEM_LEAKCHECK=y"}, heapwright.Config{LeakCheck: true, OmitLR: 2, RecordLR: 5}, "switches on", ""},
+		{"environment level", "", []string{"HEAPWRIGHT_CHECK_LEVEL_HIGH=y"}, heapwright.Config{SizeCheck: heapwright.CheckHigh}, "switches on LOSCFG_DEBUG_VERSION and LOSCFG_MEM_DEBUG and LOSCFG_BASE_MEM_NODE_SIZE_CHECK, too", ""},
+		{"environment contradicts", "", []string{"HEAPWRIGHT_DEBUG_VERSION=n", "HEAPWRIGHT_MEM_LEAKCHECK=y"}, heapwright.Config{}, "", "HEAPWRIGHT_MEM_LEAKCHECK=y in the environment contradicts another variable: LOSCFG_MEM_LEAKCHECK needs LOSCFG_MEM_DEBUG, which needs LOSCFG_DEBUG_VERSION"},
+		{"environment chooses", "", []string{"HEAPWRIGHT_ON_FINDING_PANIC=y", "HEAPWRIGHT_ON_FINDING_REPORT=n"}, heapwright.Config{Policy: heapwright.Panic}, "", ""},
+		{"environment chooses two", "", []string{"HEAPWRIGHT_ON_FINDING_PANIC=y", "HEAPWRIGHT_ON_FINDING_REPORT=y"}, heapwright.Config{}, "", "HEAPWRIGHT_ON_FINDING_PANIC=y in the environment contradicts another variable: they exclude each other"},
+		{"environment names twice", on, []string{"HEAPWRIGHT_MEM_LEAKCHECK=y", "HEAPWRIGHT_LOSCFG_MEM_LEAKCHECK=n"}, heapwright.Config{}, "", "contradicts another variable"},
+		{"environment takes away", on + "LOSCFG_MEM_LEAKCHECK=y\n", []string{"HEAPWRIGHT_DEBUG_VERSION=n"}, heapwright.Config{}, "HEAPWRIGHT_DEBUG_VERSION=n in the environment switches off LOSCFG_MEM_DEBUG and LOSCFG_MEM_LEAKCHECK, too", ""},
+		{"environment of two lines", "", []string{"HEAPWRIGHT_POOL_NAME=a\nb"}, heapwright.Config{}, "", "HEAPWRIGHT_POOL_NAME is a string of one line"},
+		{"twice the same", on + "LOSCFG_MEM_DEBUG=y\n", nil, heapwright.Config{}, "", ""},
+		{"twice", on + "# LOSCFG_MEM_DEBUG is not set\n", nil, heapwright.Config{}, "", "LOSCFG_MEM_DEBUG was set in line 2 already"},
+		{"Windows", "\ufeff" + strings.ReplaceAll(on, "\n", "\r\n") + "LOSCFG_MEM_LEAKCHECK=y\r\n", nil, heapwright.Config{LeakCheck: true, OmitLR: 2, RecordLR: 3}, "", ""},
 		{"environment off", on + "LOSCFG_MEM_LEAKCHECK=y\n", []string{"HEAPWRIGHT_LOSCFG_MEM_LEAKCHECK=n", "HEAPWRIGHT_MAX_MIB=8"}, heapwright.Config{MaxSize: 8 << 20}, "", ""},
 		{"environment unknown", "", []string{"HEAPWRIGHT_LEEK=y", "PATH=/bin"}, heapwright.Config{}, "HEAPWRIGHT_LEEK in the environment has no effect", ""},
 		{"environment wrong", "", []string{"HEAPWRIGHT_MAX_MIB=lots"}, heapwright.Config{}, "", "is not a decimal number"},
@@ -89,6 +100,9 @@ func TestLoad(t *testing.T) {
 	if _, _, err := load(filepath.Join(t.TempDir(), "none"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: %v", err)
 	}
+	if _, _, err := load("", []string{"HEAPWRIGHT_CONFIG=none"}); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "HEAPWRIGHT_CONFIG in the environment") {
+		t.Errorf("a missing file that the environment names: %v", err)
+	}
 }
 
 func TestOverride(t *testing.T) {
@@ -102,8 +116,16 @@ func TestOverride(t *testing.T) {
 	if d := cmp.Diff(want, cfg); d != "" {
 		t.Error(d)
 	}
+	own = heapwright.Config{Name: "two\nlines", OmitLR: 3, RecordLR: heapwright.None, MaxSize: 1<<20 + 4096}
+	cfg, _, err = override(own, []string{"HEAPWRIGHT_MEM_LEAKCHECK=y"})
+	want = own
+	want.LeakCheck = true
+	if d := cmp.Diff(want, cfg); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	own = heapwright.Config{Name: "x", MaxSize: 1 << 20, LeakCheck: true, SizeCheck: heapwright.CheckHigh}
 	cfg, _, err = override(own, []string{"HEAPWRIGHT_MEM_LEAKCHECK=n", "HEAPWRIGHT_MEM_HEAD_BACKUP=y", "HEAPWRIGHT_MAX_MIB=2"})
-	want = heapwright.Config{Name: "x", MaxSize: 2 << 20, HeadBackup: true, SizeCheck: heapwright.CheckHigh, Policy: heapwright.Panic}
+	want = heapwright.Config{Name: "x", MaxSize: 2 << 20, HeadBackup: true, SizeCheck: heapwright.CheckHigh}
 	if d := cmp.Diff(want, cfg); d != "" || err != nil {
 		t.Error(d, err)
 	}
