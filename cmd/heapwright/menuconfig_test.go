@@ -26,18 +26,28 @@ func TestMenuconfigTerminal(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", command, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, env := range []string{"TERM=screen-256color", "TERM=vt100", "TERM=dumb", "NO_COLOR=1"} {
+	socket := filepath.Join(dir, "socket")
+	// This session keeps the server alive between the others.
+	if out, err := exec.Command("tmux", "-S", socket, "-f", "/dev/null", "new-session", "-d", "-s", "keep", "sleep 600").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	defer exec.Command("tmux", "-S", socket, "kill-server").Run()
+	for _, env := range []string{"TERM=screen-256color", "TERM=vt100", "TERM=dumb", "NO_COLOR=1", "serial line"} {
 		t.Run(env, func(t *testing.T) {
 			config := filepath.Join(t.TempDir(), "x.config")
 			tmux := func(args ...string) string {
 				t.Helper()
-				out, err := exec.Command("tmux", append([]string{"-S", filepath.Join(dir, "socket"), "-f", "/dev/null"}, args...)...).CombinedOutput()
+				out, err := exec.Command("tmux", append([]string{"-S", socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
 				if err != nil {
 					t.Fatalf("tmux %q: %v\n%s", args, err, out)
 				}
 				return string(out)
 			}
-			tmux("new-session", "-d", "-s", "m", "-x", "80", "-y", "24", "env "+env+" "+command+" menuconfig --config "+config+"; sleep 60")
+			prepare := "env " + env
+			if env == "serial line" { // which does not know the size of the terminal at its end
+				prepare = "stty rows 0 columns 0; env TERM=vt102"
+			}
+			tmux("new-session", "-d", "-s", "m", "-x", "80", "-y", "24", prepare+" "+command+" menuconfig --config "+config+"; sleep 60")
 			defer tmux("kill-session", "-t", "m")
 			shows := func(texts ...string) {
 				t.Helper()

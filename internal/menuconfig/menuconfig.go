@@ -30,12 +30,21 @@ type Session struct {
 // Run shows the menu until the user leaves it, and returns whether the values
 // were saved in the end.
 func Run(ctx context.Context, s Session, in io.Reader, out io.Writer, options ...tea.ProgramOption) (saved bool, err error) {
-	options = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out)}, options...)
+	options = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithFilter(sized)}, options...)
 	last, err := tea.NewProgram(newModel(s), options...).Run()
 	if m, ok := last.(*model); ok {
 		saved = m.saved && !m.changed
 	}
 	return saved, err
+}
+
+// sized gives a terminal that does not know its size, as serial lines do not, the
+// one that they have been given since the VT100. Without it nothing is drawn.
+func sized(_ tea.Model, msg tea.Msg) tea.Msg {
+	if s, ok := msg.(tea.WindowSizeMsg); ok && (s.Width <= 0 || s.Height <= 0) {
+		return tea.WindowSizeMsg{Width: 80, Height: 24}
+	}
+	return msg
 }
 
 // level is a menu that is open.
@@ -77,7 +86,7 @@ func (m *model) Init() tea.Cmd { return nil }
 func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
-		if msg.Width > 0 && msg.Height > 0 { // a serial line knows neither
+		if msg.Width > 0 && msg.Height > 0 {
 			m.width, m.height = max(msg.Width, 20), max(msg.Height, 8)
 		}
 	case tea.KeyPressMsg:
