@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -98,6 +96,8 @@ func newConfigSet() *cobra.Command {
 		Long: `Give symbols values, in the order given, and save the configuration. A value
 that would have no effect is refused, with what is missing, and nothing is saved
 then; with --depends the features that one depends on are switched on, too.
+A device's configuration is changed with --kconfig only: heapwright's menu does
+not have most of its symbols, and would lose them.
 
 Exit codes: 0 saved, 2 wrong usage, refused, or a file that cannot be read or
 written.`,
@@ -319,9 +319,10 @@ Exit codes: 0 written, 2 wrong usage or a file that cannot be read or written.`,
   heapwright config update --kconfig firmware/Kconfig --config firmware/.config`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := c.opened(cmd); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := c.opened(cmd); err != nil {
 				return err
 			}
+			c.drop = true
 			return c.save(c.file)
 		},
 	}

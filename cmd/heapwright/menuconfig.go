@@ -26,6 +26,10 @@ type configuration struct {
 	kconfig string // the menu; empty: heapwright's own
 	tree    *kconfig.Tree
 	exists  bool
+	// foreign counts, for each file that was read, the symbols that the menu
+	// does not have; drop allows to lose them.
+	foreign map[string]int
+	drop    bool
 }
 
 func (c *configuration) flags(cmd *cobra.Command) {
@@ -68,12 +72,25 @@ func (c *configuration) load(file string) ([]kconfig.Problem, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return c.tree.Load(f, file)
+	problems, err := c.tree.Load(f, file)
+	if c.foreign == nil {
+		c.foreign = map[string]int{}
+	}
+	c.foreign[file] = 0
+	for _, p := range problems {
+		if p.Unknown {
+			c.foreign[file]++
+		}
+	}
+	return problems, err
 }
 
 func (c *configuration) save(file string) error {
 	if file == "" {
 		return errors.New("give the name of a file")
+	}
+	if n := c.foreign[file]; n > 0 && c.kconfig == "" && !c.drop {
+		return fmt.Errorf("%s is not saved: it has %d symbols that heapwright's menu does not have, and they would be lost; name the firmware's own menu with --kconfig, or save to another file", file, n)
 	}
 	return replaceFile(file, func(w io.Writer) error { return c.tree.Write(w, config.Header) })
 }
