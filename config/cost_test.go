@@ -38,9 +38,17 @@ func TestCosts(t *testing.T) {
 	backup := func(wide, leak bool) int { return device(wide, leak, true, 3) - device(wide, leak, false, 3) }
 	says("LOSCFG_MEM_HEAD_BACKUP", "%d bytes a node on a 32-bit device, %d on a 64-bit one, in a heapwright pool %d", backup(false, false), backup(true, false), pool(false, true, 3)-pool(false, false, 3))
 	says("LOSCFG_MEM_HEAD_BACKUP", "with 3 levels of call stacks %d, %d and %d", backup(false, true), backup(true, true), pool(true, true, 3)-pool(true, false, 3))
-	record := device(false, false, false, 3)
-	says("LOSCFG_MEM_RECORDINFO", "Cost: %d bytes a node, %d with the header backup", layout.LiteOS{RecordInfo: true}.Offsets().Head-record,
-		layout.LiteOS{RecordInfo: true, HeadBackup: true}.Offsets().Head-layout.LiteOS{HeadBackup: true}.Offsets().Head)
+	record := func(wide, backup bool) (most int) {
+		for _, leak := range []bool{false, true} {
+			off := layout.LiteOS{Bits64: wide, HeadBackup: backup, LeakCheck: leak, LRs: 3}
+			on := off
+			on.RecordInfo = true
+			most = max(most, on.Offsets().Head-off.Offsets().Head)
+		}
+		return most
+	}
+	says("LOSCFG_MEM_RECORDINFO", "Cost: %d bytes a node, %d with the header backup, on a 64-bit device up to %d and %d",
+		record(false, false), record(false, true), record(true, false), record(true, true))
 
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {

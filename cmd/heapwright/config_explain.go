@@ -26,7 +26,7 @@ which features the firmware has, what memused and memcheck can show, what each
 feature costs a node, and what to switch on to find the fault at hand.
 
 Exit codes: 0 explained, 2 wrong usage, an unreadable file, or one that is not of
-LiteOS.`,
+LiteOS. Of the allocator bestfit_little it says what to choose in its place.`,
 		Example: `  heapwright config explain device.config
   heapwright config explain device.config --format json`,
 		Args: args(1, 1, "one FILE, the .config of the firmware"),
@@ -47,7 +47,7 @@ LiteOS.`,
 				return fmt.Errorf("%s: %w", given[0], err)
 			}
 			r := firmware.Explain(c)
-			if err := explainFirmware(cmd.OutOrStdout(), r, format == "json"); err != nil || r.Known {
+			if err := explainFirmware(cmd.OutOrStdout(), r, format == "json"); err != nil || r.LiteOS {
 				return err
 			}
 			return exitError{code: exitInput}
@@ -95,6 +95,12 @@ func explainFirmware(w io.Writer, r *firmware.Report, asJSON bool) error {
 		for _, c := range r.Commands {
 			item("  "+c.Name, c.Shows, 12)
 		}
+		b.WriteString("\nheapwright, of a dump of its RAM:\n")
+		for _, c := range r.Dump {
+			item("  "+c.Name, c.Shows, 12)
+		}
+	}
+	if r.LiteOS {
 		b.WriteString("\nTo find out why\n")
 		for _, a := range r.Advice {
 			item("- ", a.Fault+":", 2)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestMenuconfigTerminal uses the menu in a real terminal of 80 by 24, in one
@@ -34,7 +36,8 @@ func TestMenuconfigTerminal(t *testing.T) {
 	defer exec.Command("tmux", "-S", socket, "kill-server").Run()
 	for _, env := range []string{"TERM=screen-256color", "TERM=vt100", "TERM=dumb", "NO_COLOR=1", "serial line"} {
 		t.Run(env, func(t *testing.T) {
-			config := filepath.Join(t.TempDir(), "x.config")
+			work := t.TempDir()
+			config := filepath.Join(work, "x.config")
 			tmux := func(args ...string) string {
 				t.Helper()
 				out, err := exec.Command("tmux", append([]string{"-S", socket, "-f", "/dev/null"}, args...)...).CombinedOutput()
@@ -47,7 +50,7 @@ func TestMenuconfigTerminal(t *testing.T) {
 			if env == "serial line" { // which does not know the size of the terminal at its end
 				prepare = "stty rows 0 columns 0; env TERM=vt102"
 			}
-			tmux("new-session", "-d", "-s", "m", "-x", "80", "-y", "24", prepare+" "+command+" menuconfig --config "+config+"; sleep 60")
+			tmux("new-session", "-d", "-s", "m", "-c", work, "-x", "80", "-y", "24", prepare+" "+command+" menuconfig --config x.config; sleep 60")
 			defer tmux("kill-session", "-t", "m")
 			shows := func(texts ...string) {
 				t.Helper()
@@ -64,22 +67,54 @@ func TestMenuconfigTerminal(t *testing.T) {
 				}
 				t.Fatalf("%q is not shown:\n%s", texts, screen)
 			}
+			// golden compares the whole screen with the one kept under a name.
+			golden := func(name string) {
+				t.Helper()
+				path := filepath.Join("testdata", "menuconfig", name+".golden")
+				if *update {
+					time.Sleep(time.Second)
+					if err := os.WriteFile(path, []byte(tmux("capture-pane", "-p", "-t", "m")), 0o666); err != nil {
+						t.Fatal(err)
+					}
+					return
+				}
+				want, err := os.ReadFile(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var diff string
+				for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+					if diff = cmp.Diff(string(want), tmux("capture-pane", "-p", "-t", "m")); diff == "" {
+						return
+					}
+				}
+				t.Fatalf("%s: -want +got\n%s", name, diff)
+			}
 			keys := func(keys ...string) { tmux(append([]string{"send-keys", "-t", "m"}, keys...)...) }
 			shows("heapwright Configuration", ">     Kernel  --->", "s save  l load")
+			golden("main")
 			keys("Down", "Enter")
 			shows("> Debug", "> [ ] Enable a Debug Version")
 			keys("Space", "Down", "Space", "Down", "Space")
 			shows("> ", "[*] Enable Function call stack of Mem operation recorded", "(3) Levels of the call stack to record")
+			golden("debug")
+			keys("?")
+			shows("Help")
+			golden("help")
+			keys("Escape")
+			shows("s save  l load")
 			keys("/")
 			shows("Search")
 			keys("record lr", "Enter")
 			shows("LOS_RECORD_LR_CNT: More levels")
 			keys("Enter")
 			shows("(1 to 32)")
+			golden("number")
 			keys("BSpace", "8", "Enter")
 			shows("(8) Levels of the call stack to record")
 			keys("q")
 			shows("Save the configuration?")
+			golden("quit")
 			keys("y")
 			shows("the configuration is saved")
 			b, err := os.ReadFile(config)

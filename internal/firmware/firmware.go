@@ -12,17 +12,20 @@ import (
 
 // A Report is what a configuration means.
 type Report struct {
-	// Known says that the configuration is one of LiteOS with a heap that can
-	// be read; if not, Doubts says why.
-	Known bool `json:"known"`
+	// LiteOS says that the configuration is one of LiteOS, Known that its heap
+	// is one that can be read; Doubts says why not.
+	LiteOS bool `json:"liteos"`
+	Known  bool `json:"known"`
 	// Layout is the node layout that follows from it.
 	Layout string `json:"layout,omitempty"`
 	// HeadBytes is the length of a node's head, in bytes: what every allocation
 	// costs.
 	HeadBytes int       `json:"head_bytes,omitempty"`
 	Features  []Feature `json:"features"`
-	// Commands says what commands of the device's shell show.
+	// Commands says what commands of the device's shell show, Dump what the
+	// verbs of heapwright show of a dump of its RAM.
 	Commands []Command `json:"commands"`
+	Dump     []Command `json:"dump"`
 	// Advice says what to switch on to find a fault of some kind.
 	Advice []Advice `json:"advice"`
 	Doubts []string `json:"doubts,omitempty"`
@@ -40,7 +43,7 @@ type Feature struct {
 	Cost      string `json:"cost,omitempty"` // besides NodeBytes
 }
 
-// A Command is one of the device's shell.
+// A Command is one of the device's shell, or a verb.
 type Command struct {
 	Name  string `json:"name"`
 	Works bool   `json:"works"`
@@ -59,17 +62,24 @@ type Advice struct {
 // number, a text. Symbols that are off are absent or n.
 func Explain(c map[string]string) *Report {
 	e := explainer{c: c}
+	e.Features, e.Commands, e.Dump, e.Advice = []Feature{}, []Command{}, []Command{}, []Advice{}
 	e.layout()
-	e.features()
-	e.commands()
-	e.advice()
+	if e.Known {
+		e.features()
+		e.commands()
+		e.dump()
+	}
+	if e.LiteOS {
+		e.advice()
+	}
 	return &e.Report
 }
 
 type explainer struct {
 	Report
-	c map[string]string
-	l layout.LiteOS
+	c     map[string]string
+	l     layout.LiteOS
+	tasks int
 }
 
 func (e *explainer) on(symbol string) bool { return e.c[symbol] == "y" }
@@ -101,6 +111,9 @@ func (e *explainer) layout() {
 	case !any:
 		e.doubt("it has no LOSCFG_ symbols, so it is not a configuration of LiteOS; only those are explained")
 		return
+	}
+	e.LiteOS = true
+	switch {
 	case e.on("LOSCFG_KERNEL_MEM_BESTFIT_LITTLE"):
 		e.doubt("the heap is bestfit_little, which has none of the debugging features: choose LOSCFG_KERNEL_MEM_BESTFIT")
 		return
@@ -119,8 +132,9 @@ func (e *explainer) layout() {
 	if e.l.LeakCheck {
 		e.l.LRs = e.number("LOS_RECORD_LR_CNT", 3, layout.MaxLRs)
 	}
+	e.tasks = e.number("LOSCFG_BASE_CORE_TSK_LIMIT", 64, layout.MaxTasks)
 	if e.l.TaskStat {
-		e.l.Tasks = e.number("LOSCFG_BASE_CORE_TSK_LIMIT", 64, layout.MaxTasks)
+		e.l.Tasks = e.tasks
 	}
 	e.Known = true
 	e.Layout = e.l.String()
@@ -149,7 +163,7 @@ func (e *explainer) features() {
 	add("LOSCFG_MEM_RECORDINFO", "event record", "the size asked for in each node, and a stream of all allocations and frees from memshowenable on", "the time of the console, which is most of it",
 		cost(func(l *layout.LiteOS) { l.RecordInfo = true }, func(l *layout.LiteOS) { l.RecordInfo = false }))
 	add("LOSCFG_MEM_MUL_MODULE", "module statistics", "the module beside the task in each node", "", 0)
-	add("LOSCFG_MEM_TASK_STAT", "task statistics", "the bytes in use, and the waterline, in all and for each task", fmt.Sprintf("%d bytes in the pool's head", 8+8*(max(e.l.Tasks, 64)+1)), 0)
+	add("LOSCFG_MEM_TASK_STAT", "task statistics", "the bytes in use, and the waterline, in all and for each task", fmt.Sprintf("%d bytes in the pool's head", 8+8*(e.tasks+1)), 0)
 	add("LOSCFG_MEM_MUL_POOL", "several pools", "pools are chained: memused and heapwright find all of them", "a pointer in the pool's head", 0)
 }
 
@@ -171,6 +185,19 @@ func (e *explainer) commands() {
 	add("free", true, "the bytes in use and free", "")
 }
 
+func (e *explainer) dump() {
+	used, lost := "every used node with its size and task; who allocated it would need LOSCFG_MEM_LEAKCHECK", "nodes that no pointer leads to"
+	if e.l.LeakCheck {
+		used = fmt.Sprintf("every used node with its size, task and %d return addresses", e.l.LRs)
+		lost += ", by call chain"
+	}
+	damaged := "damaged headers and how far the damage goes; restoring them would need LOSCFG_MEM_HEAD_BACKUP"
+	if e.l.HeadBackup {
+		damaged = "damaged headers and backups, which of the two is right, how far the damage goes, and the header restored"
+	}
+	e.Dump = []Command{{"memused", true, used}, {"memcheck", true, damaged}, {"leaks", true, lost}}
+}
+
 func (e *explainer) advice() {
 	need := func(symbols ...string) (missing []string) {
 		for _, s := range symbols {
@@ -181,6 +208,9 @@ func (e *explainer) advice() {
 		return missing
 	}
 	debug := func(symbol string) []string {
+		if !e.on("LOSCFG_KERNEL_MEM_BESTFIT") && !e.Known {
+			return append([]string{"LOSCFG_KERNEL_MEM_BESTFIT"}, need("LOSCFG_DEBUG_VERSION", "LOSCFG_MEM_DEBUG", symbol)...)
+		}
 		return need("LOSCFG_DEBUG_VERSION", "LOSCFG_MEM_DEBUG", symbol)
 	}
 	add := func(fault, do string, set []string) { e.Advice = append(e.Advice, Advice{fault, do, set}) }
