@@ -259,18 +259,29 @@ file.`,
 func newConfigDefault() *cobra.Command {
 	var c configuration
 	cmd := &cobra.Command{
-		Use:   "default",
+		Use:   "default [FILE]",
 		Short: "Write a configuration of all defaults (make defconfig)",
-		Long: `Write a configuration in which everything has its default: all debugging is off.
+		Long: `Write a configuration in which everything has its default, all debugging off,
+except what FILE says, which config minimal wrote.
 
-Exit codes: 0 written, 2 wrong usage or a file that cannot be written.`,
+Exit codes: 0 written, 2 wrong usage or a file that cannot be read or written.`,
 		Example: `  heapwright config default
+  heapwright config default defconfig
   heapwright config default --config pool.config
   heapwright config default --kconfig firmware/Kconfig`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		Args: args(0, 1, "at most one FILE"),
+		RunE: func(cmd *cobra.Command, given []string) (err error) {
 			if c.tree, err = c.menu(); err != nil {
 				return err
+			}
+			if len(given) > 0 {
+				problems, err := c.load(given[0])
+				if err != nil {
+					return err
+				}
+				for _, s := range problemTexts(problems) {
+					complain(cmd.ErrOrStderr(), "heapwright: warning: "+plain.Clean(s))
+				}
 			}
 			return c.save(c.file)
 		},
