@@ -68,6 +68,7 @@ type model struct {
 	changed       bool // since the last save
 	saved         bool
 	message       string
+	escaped       bool // the last key was esc, in the main menu
 	over          screen // in front of the menu; nil: the menu itself
 }
 
@@ -120,6 +121,8 @@ func (m *model) press(k, text string) tea.Cmd {
 		return cmd
 	}
 	m.message = ""
+	again := m.escaped && k == "esc"
+	m.escaped = false
 	entries := m.entries()
 	at := &m.level().cursor
 	switch k {
@@ -137,9 +140,19 @@ func (m *model) press(k, text string) tea.Cmd {
 		*at = len(entries) - 1
 	case "left", "backspace", "h":
 		m.up()
-	case "esc", "e":
+	case "e":
 		if !m.up() {
 			return m.leave()
+		}
+	case "esc":
+		// On a slow line the escape of an arrow comes long before its rest, and
+		// must not end the program.
+		switch {
+		case again:
+			return m.leave()
+		case !m.up():
+			m.escaped = true
+			m.message = "esc once more quits, and so does q"
 		}
 	case "q":
 		return m.leave()

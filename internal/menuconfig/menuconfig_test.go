@@ -280,9 +280,26 @@ func TestFiles(t *testing.T) {
 		t.Errorf("saved %q", u.file)
 	}
 	u = start(t, menu)
-	u.keys("enter", "space", "esc", "esc", "n")
+	u.keys("enter", "space", "esc", "esc")
+	u.shows("esc once more quits")
+	u.keys("esc", "n")
 	if !u.quit || u.file != "" {
 		t.Error("it was not to be saved")
+	}
+}
+
+// An arrow whose bytes come one by one, as on a slow line, quits nothing.
+func TestTornArrow(t *testing.T) {
+	u := start(t, menu)
+	for range 3 {
+		u.keys("esc", "[", "B")
+	}
+	if u.quit {
+		t.Error("the program has ended")
+	}
+	u.keys("esc", "esc")
+	if !u.quit {
+		t.Error("esc twice does not quit")
 	}
 }
 
