@@ -68,7 +68,7 @@ type model struct {
 	changed       bool // since the last save
 	saved         bool
 	message       string
-	escaped       bool // the last key was esc, in the main menu
+	escaped       bool   // the last key was esc, in the main menu
 	over          screen // in front of the menu; nil: the menu itself
 }
 
