@@ -57,13 +57,19 @@ func TestLiteOS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 15 {
+	var random []string
+	for i := range 40 {
 		g := &generator{r: rand.New(rand.NewPCG(3, uint64(i))), types: map[string]Type{}}
 		for _, s := range tree.Symbols {
 			g.names = append(g.names, s.Name)
 			g.types[s.Name] = s.Type()
 		}
-		write(t, dirs[0], "in.config", g.assignments())
-		compare(t, dirs[:1])
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS(dirs[0])); err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir, "in.config", g.assignments())
+		random = append(random, dir)
 	}
+	compare(t, random)
 }
