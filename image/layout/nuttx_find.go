@@ -15,7 +15,8 @@ type nuttxScan struct {
 	pools  []*NuttXPool
 	tries  int
 	budget int64 // nodes and places that may still be looked at
-	force  bool  // a person says that there is a heap
+	most   uint64
+	force  bool // a person says that there is a heap
 }
 
 // nuttxFar bounds how far in front of a region the heap's structure is looked
@@ -23,7 +24,7 @@ type nuttxScan struct {
 const nuttxFar = 8 << 10
 
 func findNuttX(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
-	s := &nuttxScan{m: newRAM(mem), h: h, budget: rtBudget(mem)}
+	s := &nuttxScan{m: newRAM(mem), h: h, budget: rtBudget(mem), most: rtMost(mem)}
 	if h.At != 0 {
 		s.force = true
 		s.openAt(h.At, "", nil)
@@ -48,7 +49,7 @@ func OpenNuttX(mem heap.RAM, addr heap.Addr, layout *NuttX) (*NuttXPool, error) 
 			return nil, err
 		}
 	}
-	s := &nuttxScan{m: newRAM(mem), h: &Hints{}, budget: rtBudget(mem), force: true}
+	s := &nuttxScan{m: newRAM(mem), h: &Hints{}, budget: rtBudget(mem), most: rtMost(mem), force: true}
 	s.openAt(addr, "", layout)
 	if len(s.pools) == 0 {
 		return nil, fmt.Errorf("layout: no heap of NuttX at %s", addr)
@@ -225,7 +226,7 @@ func (s *nuttxScan) add(first, end, structure heap.Addr, w, head int, name strin
 			return true
 		}
 	}
-	if s.tries++; len(s.pools) >= maxPools || s.tries > maxTries<<6 || first == 0 {
+	if s.tries++; len(s.pools) >= maxPools || s.tries > maxTries<<6 || s.budget <= 0 || first == 0 {
 		return false
 	}
 	layouts := []NuttX{}
