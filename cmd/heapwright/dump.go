@@ -76,9 +76,6 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		return nil, err
 	}
 	for i, pool := range d.pools {
-		if warning := in.stranger(pool.About()); warning != "" {
-			d.warnings = append(d.warnings, warning)
-		}
 		d.pools[i] = &watchedPool{pool, d}
 	}
 	s.progress.doing("reading")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/heapwright/heapwright"
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/image/layout"
 )
@@ -130,6 +131,35 @@ func TestBaseOfGivenPool(t *testing.T) {
 	}
 	if _, err := openBytes(t, ram, "--pool", "0x70000000"); err == nil || !strings.Contains(err.Error(), "looked at 0x70000000 only") {
 		t.Errorf("%v", err)
+	}
+}
+
+// A file that a pool of a Go program lived in tells where it was mapped.
+func TestBaseOfOwnPool(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pool")
+	p, err := heapwright.New(heapwright.Config{File: path, MaxSize: 1 << 20, LeakCheck: true})
+	if err != nil {
+		t.Skip(err)
+	}
+	defer p.Close()
+	q, err := p.Alloc(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := openBytes(t, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.snapshots(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := d.pools[0].About(); a.Span.Start != p.Addr() || len(all[0].Nodes) != 1 || all[0].Nodes[0].Payload != heap.Addr(uintptr(q)) {
+		t.Errorf("found at %s, not %s; nodes %+v", a.Span.Start, p.Addr(), all[0].Nodes)
 	}
 }
 

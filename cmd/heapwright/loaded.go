@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/heapwright/heapwright/heap"
-	"github.com/heapwright/heapwright/image/layout"
 	"github.com/heapwright/heapwright/symbol"
 )
 
@@ -56,18 +55,4 @@ func (in *input) load(mappings []heap.Mapping) (warning string) {
 		in.loaded.move(bias)
 	}
 	return ""
-}
-
-// stranger says that a pool is from another program than that of --symbols, as
-// far as it tells.
-func (in *input) stranger(a *layout.About) (warning string) {
-	if in.loaded == nil || a.Symbol == "" {
-		return ""
-	}
-	for _, f := range in.loaded.Frames(a.SymbolAddr + 1) {
-		if f.Function == a.Symbol {
-			return ""
-		}
-	}
-	return fmt.Sprintf("names of functions are probably wrong: the program had %s at %s, where %s does not have it: another build, or loaded elsewhere", a.Symbol, a.SymbolAddr, in.symbols)
 }
