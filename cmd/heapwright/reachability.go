@@ -38,7 +38,14 @@ func (in *input) reachability(d *dump, unaligned bool) (*reachability, error) {
 		}
 		x := explainer{d: d}
 		size, order := x.pointers()
-		r.result, err = reach.Analyse(d.ctx, d.image, pools, r.roots.List, reach.Options{PointerSize: size, Order: order, Unaligned: unaligned})
+		d.progress.doing("looking for pointers in")
+		r.result, err = reach.Analyse(d.ctx, d.image, pools, r.roots.List, reach.Options{
+			PointerSize: size, Order: order, Unaligned: unaligned,
+			Progress: func(done, total uint64) {
+				d.progress.size.Store(int64(total))
+				d.progress.read.Store(int64(done))
+			},
+		})
 		r.gaps = r.missing(&e)
 		return err
 	})

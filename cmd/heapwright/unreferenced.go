@@ -14,11 +14,13 @@ import (
 // unreferenced adds to growth what a search for pointers tells about the last
 // listing, if that is a dump; source is where the listing was read.
 func (v *leaks) unreferenced(cmd *cobra.Command, sources []string, source string, growth *leak.Growth, sym heap.Symbolizer) error {
-	if source == "" || v.in.lastDump != source {
+	switch {
+	case v.in.lastDump == "":
 		return nil
-	}
-	if !slices.Contains(sources, source) {
+	case source == heap.Stdin && v.in.lastDump == source:
 		growth.Unreferenced = &leak.Unreferenced{Why: "a dump that is read from standard input is gone by then; give it as a file"}
+		return nil
+	case !slices.Contains(sources, source): // a listing in a log, whose source ends with a line
 		return nil
 	}
 	d, err := v.in.openDump(cmd, source)
@@ -26,7 +28,6 @@ func (v *leaks) unreferenced(cmd *cobra.Command, sources []string, source string
 		return err
 	}
 	defer d.close()
-	d.progress.doing("looking for pointers in")
 	r, err := v.in.reachability(d, v.unaligned)
 	if err != nil {
 		return err
