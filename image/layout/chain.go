@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/heapwright/heapwright/heap"
@@ -376,11 +377,20 @@ func (w *chainWalk) finish(size, extra uint64) {
 // not there.
 func chainStack(room heap.Stack, b []byte, w int) heap.Stack {
 	n := min(len(room), len(b)/w)
-	for n > 0 && word(b[(n-1)*w:], w) == 0 {
+	if w == 8 {
+		for n > 0 && binary.LittleEndian.Uint64(b[n*8-8:]) == 0 {
+			n--
+		}
+		for i := range room[:n] {
+			room[i] = heap.Addr(binary.LittleEndian.Uint64(b[i*8:]))
+		}
+		return room[:n:n]
+	}
+	for n > 0 && binary.LittleEndian.Uint32(b[n*4-4:]) == 0 {
 		n--
 	}
-	for i := range n {
-		room[i] = heap.Addr(word(b[i*w:], w))
+	for i := range room[:n] {
+		room[i] = heap.Addr(binary.LittleEndian.Uint32(b[i*4:]))
 	}
 	return room[:n:n]
 }
