@@ -186,7 +186,7 @@ func FuzzBase(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("\x00\x10\x00\x00"), 100))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, h := range headsOf(b, 0) {
+		for h := range headsOf(b, 0) {
 			if h.pool < h.base || uint64(h.pool-h.base) >= uint64(len(b)) {
 				t.Errorf("a head at %s of memory at %s", h.pool, h.base)
 			}
@@ -201,7 +201,8 @@ func BenchmarkBase(b *testing.B) {
 	ram := noise(64 << 20)
 	b.SetBytes(int64(len(ram)))
 	for b.Loop() {
-		headsOf(ram, 0)
+		for range headsOf(ram, 0) {
+		}
 		basesOfLists(ram)
 	}
 }
