@@ -22,7 +22,7 @@ func (t *text) lost(g *leak.Growth) (notes []string) {
 		return nil
 	}
 	if u.Why != "" {
-		return []string{"whether nodes are unreferenced cannot be told: " + u.Why}
+		return []string{"unreferenced nodes: " + u.Why}
 	}
 	t.WriteByte('\n')
 	t.paragraph(plain.Clean(lostSummary(u)), 0)

@@ -18,7 +18,7 @@ func (v *leaks) unreferenced(cmd *cobra.Command, sources []string, source string
 	case v.in.lastDump == "":
 		return nil
 	case source == heap.Stdin && v.in.lastDump == source:
-		growth.Unreferenced = &leak.Unreferenced{Why: "a dump that is read from standard input is gone by then; give it as a file"}
+		growth.Unreferenced = &leak.Unreferenced{Why: "they are not looked for in a dump that is read from standard input; give it as a file"}
 		return nil
 	case !slices.Contains(sources, source): // a listing in a log, whose source ends with a line
 		return nil
