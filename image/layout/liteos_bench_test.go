@@ -83,9 +83,9 @@ func BenchmarkFind(b *testing.B) {
 		{"random", func(int) uint32 { return rand.Uint32() }},
 		{"program", func(i int) uint32 {
 			switch at := uint32(0x10000 + i); i >> 2 & 63 {
-			case 0, 1, 2, 3, 4:
+			case 0, 1, 2, 3:
 				return at &^ 7
-			case 5, 6, 7, 8:
+			case 4, 5, 6, 7:
 				return at*2654435761>>4&^3 + 0x10000
 			}
 			return uint32(i) * 2654435761 >> 26

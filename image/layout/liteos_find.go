@@ -167,12 +167,25 @@ func (m *ram) headLike(p heap.Addr) (ended, can bool) {
 			continue
 		}
 		can = true
-		last, ok := m.word(p+heap.Addr(size)-4, 4)
-		if head := last & sizeMask; ok && last>>30 == 2 && head >= 16 && head <= maxHead && head%4 == 0 {
-			ended = true
-		}
+		ended = ended || m.endNode(p+heap.Addr(size))
 	}
 	return ended, can
+}
+
+// endNode reports whether the node in front of end is used, no more than a head,
+// and holds the magic of its place.
+func (m *ram) endNode(end heap.Addr) bool {
+	last, ok := m.word(end-4, 4)
+	head := heap.Addr(last & sizeMask)
+	if !ok || last>>30 != 2 || uint64(head) < 16 || uint64(head) > maxHead || head%4 != 0 {
+		return false
+	}
+	for _, own := range []heap.Addr{head, head / 2} { // without and with a backup in front
+		if magic, ok := m.word(end-own, 4); ok && uint32(magic) == ^uint32(end-own) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxHead is the longest node head there is.

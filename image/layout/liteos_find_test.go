@@ -71,3 +71,26 @@ func TestCutShort(t *testing.T) {
 		t.Errorf("%d nodes, want %d", len(nodes), want)
 	}
 }
+
+// TestAmongLists: lists that are empty point to themselves as a pool's head does.
+// A pool in memory full of them is found, by its end node and without one.
+func TestAmongLists(t *testing.T) {
+	h := four(LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true}, true)
+	pool, _, err := h.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Bytes{Addr: h.Addr - 0x20000, Data: make([]byte, 0x40000)}
+	for i := 0; i < len(m.Data); i += 8 {
+		putWord(m.Data[i:], 4, uint64(m.Addr)+uint64(i))
+		putWord(m.Data[i+4:], 4, uint64(m.Addr)+uint64(i))
+	}
+	copy(m.Data[0x20000:], pool)
+	if found, _ := pools(m, Hints{}); len(found) != 1 || found[0].Addr != h.Addr {
+		t.Errorf("found %+v", found)
+	}
+	clear(m.Data[0x20000+len(pool)-8:][:8])
+	if found, _ := pools(m, Hints{}); len(found) != 1 || found[0].Addr != h.Addr {
+		t.Errorf("with a damaged end node: %+v", found)
+	}
+}
