@@ -152,7 +152,7 @@ func (d *nuttxDetection) sample() bool {
 	w.run()
 	d.s.budget -= int64(a.Seen)
 	if a.Sound < a.Seen || w.survey.Findings > 0 { // it may have searched all of it
-		d.s.budget -= int64(p.End-p.First) / 4
+		d.s.budget -= 1024 + int64(p.End-p.First)/4
 	}
 	d.whole = !w.survey.Stopped
 	begun, ended := d.s.guard(p.First, o.word) == o.head, d.s.guard(p.End, o.word) == o.head

@@ -40,7 +40,7 @@ func findRTThreadMemheap(mem heap.RAM, h *Hints) ([]Pool, []string) {
 
 // rtBudget bounds what is looked at behind marks that turn out to be none, so
 // that a search is linear in the memory.
-func rtBudget(mem heap.RAM) int64 { return 1<<20 + int64(size(mem)) }
+func rtBudget(mem heap.RAM) int64 { return 1<<16 + int64(size(mem)/4) }
 
 // rtMost bounds the length of a heap in bytes: much more than the image holds
 // of it would say nothing.
