@@ -16,6 +16,7 @@ type nuttxChain struct {
 	base, end heap.Addr // the first node behind the guard, and the guard at the end
 	links     *mmLinks  // those of free nodes; nil: not looked at
 	stack     heap.Stack
+	walk      *chainWalk
 	unsure    heap.Addr // the last node of which nothing tells whether it is free
 }
 
@@ -230,13 +231,5 @@ func (c *nuttxChain) fill(n *heap.Node, s *chainSeen) {
 	if o.levels == 0 || !s.intact(o.stack, o.levels*o.word) {
 		return
 	}
-	c.stack = c.stack[:0]
-	for i := range o.levels { // behind a zero lies what was there before
-		lr := word(b[o.stack+i*o.word:], o.word)
-		if lr == 0 {
-			break
-		}
-		c.stack = append(c.stack, heap.Addr(lr))
-	}
-	n.Stack = c.stack
+	n.Stack = c.levels(b)
 }
