@@ -32,6 +32,7 @@ type dump struct {
 	brief bool
 
 	searched []string // notes of the last search
+	unbased  bool     // nothing tells where a raw dump lay
 
 	ctx      context.Context
 	source   *source
@@ -278,7 +279,7 @@ func (d *dump) explain(flags *memoryFlags, program heap.Program, err error) erro
 		b.WriteString("\nnote: " + n)
 	}
 	b.WriteString("\nwhat may help:")
-	if !d.image.Based() || d.image.Format() == "raw" && !flags.base.given {
+	if d.unbased || d.image.Format() == "raw" && !flags.base.given {
 		b.WriteString("\n  --base ADDR      the address that the dump begins at")
 	}
 	if !flags.pool.given {
@@ -308,7 +309,7 @@ func (d *dump) textual() bool {
 func (d *dump) where() string {
 	spans := d.image.Spans()
 	switch {
-	case !d.image.Based():
+	case d.unbased:
 		return ", address unknown"
 	case len(spans) == 0:
 		return ""

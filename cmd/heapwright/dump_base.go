@@ -18,8 +18,8 @@ import (
 //	offset       a pool's head                 offset       an empty list
 //	o            base+o                        o            base+o      previous
 //	o + word     its size                      o + word     base+o      next
-//	o + size-4   flags and size of a used
-//	             node as long as a node head
+//	o + size-4   flags and size of an
+//	             end node
 //
 // Each of them names a base. Those of heads are tried first: the end node where
 // the size puts it is hardly an accident. Else a pool may know where it was. Else
@@ -66,7 +66,7 @@ func (d *dump) findUnbased(h layout.Hints) error {
 		}
 	}
 	if !found {
-		d.image.Rebase(0)
+		d.unbased = true
 		d.pools = nil
 		return err
 	}
@@ -156,15 +156,16 @@ func mayBe(self, wanted heap.Addr, o int) bool {
 	return self >= heap.Addr(o) && self%4 == 0 && (wanted == 0 || self == wanted)
 }
 
-// endsAt reports whether the node in front of o+size looks like an end node.
+// endsAt reports whether the node in front of o+size looks like an end node: a
+// used one as long as a head in LiteOS, of length 0 in OpenHarmony.
 func endsAt(b []byte, o int, size uint32) bool {
-	const used, most = 1 << 31, 512 // flag and the longest node head
+	const used, flags, most = 1 << 31, 0xf << 28, 512 // the longest node head
 	if size%4 != 0 || size < 64 || uint64(size) > uint64(len(b)-o) {
 		return false
 	}
 	last := binary.LittleEndian.Uint32(b[o+int(size)-4:])
 	head := last &^ used
-	return last&used != 0 && head >= 16 && head <= most && head%4 == 0
+	return last&used != 0 && (last&^flags == 0 || head >= 16 && head <= most && head%4 == 0)
 }
 
 // A vote is a base and how many empty lists name it.

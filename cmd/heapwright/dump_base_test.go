@@ -97,6 +97,26 @@ func TestBaseOfPool(t *testing.T) {
 	}
 }
 
+// So does a pool of OpenHarmony.
+func TestBaseOfTLSF(t *testing.T) {
+	const base, off = 0x20000000, 0x100
+	h := layout.TLSFHeap{Addr: base + off}
+	for i := range 30 {
+		h.Nodes = append(h.Nodes, layout.TLSFNode{Size: uint64(20 + i), Free: i%7 == 3})
+	}
+	pool, _, err := h.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := openBytes(t, append(noise(off), pool...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := d.pools[0].About(); a.Span.Start != base+off || a.Sound != a.Seen {
+		t.Errorf("found at %s, %d of %d nodes sound", a.Span.Start, a.Sound, a.Seen)
+	}
+}
+
 // Without the end of its pool, a dump is told by its empty lists.
 func TestBaseOfLists(t *testing.T) {
 	const base, off = 0x30000000, 0x4000
@@ -174,6 +194,8 @@ func TestBaseOfNothing(t *testing.T) {
 	} {
 		if d, err := openBytes(t, b, "--layout", "liteos"); err == nil {
 			t.Errorf("%s: found %d pools", name, len(d.pools))
+		} else if !strings.Contains(err.Error(), "address unknown") {
+			t.Errorf("%s: %v", name, err)
 		}
 		if votes := basesOfLists(b); len(votes) > 0 {
 			t.Errorf("%s: bases %v", name, votes)
