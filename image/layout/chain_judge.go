@@ -62,6 +62,9 @@ func (w *chainWalk) examine(before, cur, next *chainSeen) *heap.Finding {
 		cur.hitFrom = min(cur.hitFrom, int(span.Start-cur.at))
 		cur.hitTo = max(cur.hitTo, int(span.End-cur.at))
 		f.Subject = w.nodeOf(cur)
+		if to := min(cur.hitTo, len(j.known)); slices.Contains(j.known[min(cur.hitFrom, to):to], false) {
+			f.Detail = joinText(f.Detail, "what nobody else knows, as a call stack, is lost where it was overwritten")
+		}
 	}
 	return f
 }
@@ -87,7 +90,7 @@ func (w *chainWalk) restores(cur *chainSeen) bool {
 func (w *chainWalk) detail(s *chainSeen) string {
 	var parts []string
 	if s.bad&chainNoMark != 0 {
-		parts = append(parts, "a constant in it is wrong")
+		parts = append(parts, "a magic or a flag in it is wrong")
 	}
 	if s.bad&chainNoSize != 0 {
 		switch {
