@@ -132,7 +132,7 @@ func tlsfHeads(m *ram, addr heap.Addr, a, bits64 bool) []TLSF {
 }
 
 // tlsfWrong counts the lists in a pool's head whose bit is wrong or that begin
-// where nothing can be; -1 lists are all of them.
+// where nothing can be. Without memory all are wrong.
 func tlsfWrong(b []byte, o *TLSFOffsets, addr heap.Addr) int {
 	if b == nil {
 		return tlsfLists

@@ -173,7 +173,7 @@ func (p *TLSFPool) grow(m *ram) *TLSFPool {
 		} else {
 			break
 		}
-		at.more, at.moreSize = next, size
+		at.more = next
 		p.grown = append(p.grown, g)
 		at = g
 	}

@@ -22,7 +22,6 @@ type TLSFPool struct {
 	main       *TLSFPool // of a region: the pool that has grown by it
 	first, end heap.Addr // first node, end node
 	more       heap.Addr // the region behind this one
-	moreSize   uint64
 	grown      []*TLSFPool // by these regions
 }
 
