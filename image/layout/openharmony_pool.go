@@ -19,9 +19,9 @@ type TLSFPool struct {
 
 	about      About
 	mem        heap.RAM
-	main       *TLSFPool // of a region: the pool that has grown by it
-	first, end heap.Addr // first node, end node
-	more       heap.Addr // the region behind this one
+	main       *TLSFPool   // of a region: the pool that has grown by it
+	first, end heap.Addr   // first node, end node
+	more       heap.Addr   // the region behind this one
 	grown      []*TLSFPool // by these regions
 }
 
