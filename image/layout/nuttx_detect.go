@@ -2,6 +2,7 @@ package layout
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -99,7 +100,7 @@ func (d *nuttxDetection) search(o *nuttxOffsets) bool {
 		}
 		return nodes, at, false
 	}
-	nodes, at, ended := follow(c.base, 1<<62)
+	nodes, at, ended := follow(c.base, math.MaxInt)
 	if ended {
 		p.End = at
 		return true
@@ -114,7 +115,7 @@ func (d *nuttxDetection) search(o *nuttxOffsets) bool {
 			p.End = to
 			return true
 		case n == 16:
-			if _, to, ended := follow(to, 1<<62); ended {
+			if _, to, ended := follow(to, math.MaxInt); ended {
 				p.End = to
 				return true
 			} else if to > at {
