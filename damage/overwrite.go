@@ -179,9 +179,6 @@ func (o *Overwrite) reach(f *heap.Finding, w overwritten) string {
 	if w.flipped {
 		with = fmt.Sprintf("one flipped bit, 0x%02x in place of 0x%02x", o.Have[w.first], o.Want[w.first])
 	}
-	if w.same && w.end-w.first == 1 && !w.flipped {
-		with = "byte " + byteName(w.b)
-	}
 	f.Reach = with
 	if w.end-w.first < minRun || w.b == 0 || !w.same && !w.text {
 		return with

@@ -92,6 +92,11 @@ func (w *walker) explain(f *heap.Finding, before, cur *seen, have []byte) {
 	o := damage.Overwrite{
 		At: cur.at, Have: have, Want: w.judge.want, Known: w.judge.known,
 		Previous: f.Previous, Subject: f.Subject, Trail: w.judge.trail, Heads: "its head",
+		Word: w.o.Word,
+	}
+	if w.report != nil { // else nobody reads what the bytes look like
+		o.Where = w.where
+		o.CopyOf = func(first, end int) string { return w.copyOf(cur.at, have, first, end) }
 	}
 	if f.Previous != nil {
 		from := max(before.at+heap.Addr(w.o.Head), cur.at-min(cur.at, ahead))
