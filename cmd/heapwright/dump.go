@@ -30,6 +30,9 @@ type dump struct {
 	notes, warnings []string
 	// brief leaves most evidence out of about.
 	brief bool
+	// placed is where the program lay. The pools' call stacks are translated to
+	// the addresses in its file.
+	placed placed
 
 	searched []string // notes of the last search
 	unbased  bool     // nothing tells where a raw dump lay
@@ -66,9 +69,8 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		d.close()
 		return nil, explainImage(cmd, path, err)
 	}
-	if warning := in.load(d.image.Mappings()); warning != "" {
-		d.warnings = append(d.warnings, warning)
-	}
+	d.placed = in.place(d.image.Mappings(), nil)
+	in.move(d.placed.bias)
 	hints.Program, hints.PointerSize = in.program, d.image.PointerSize()
 	s.progress.doing("searching")
 	if err := d.do(func() error { return d.find(hints) }); err != nil {
@@ -76,6 +78,11 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		d.close()
 		return nil, err
 	}
+	if !d.placed.known {
+		d.placed = in.place(d.image.Mappings(), d.pools)
+		in.move(d.placed.bias)
+	}
+	d.sayPlace(in.symbols)
 	for i, pool := range d.pools {
 		d.pools[i] = &watchedPool{pool, d}
 	}
@@ -211,7 +218,18 @@ func (d *dump) about() (notes, doubts []string) {
 	return slices.Concat(d.notes, d.searched, notes), slices.Concat(d.warnings, doubts)
 }
 
-// A watchedPool is a pool whose walks can be watched and interrupted.
+// sayPlace says where the program was loaded, if that was not where its file says.
+func (d *dump) sayPlace(file string) {
+	switch p := &d.placed; {
+	case p.why != nil:
+		d.warnings = append(d.warnings, fmt.Sprintf("names of functions may be wrong: where %s was loaded is not known: %v", file, p.why))
+	case p.bias != 0:
+		d.notes = append(d.notes, fmt.Sprintf("%s was loaded at %s: call stacks have the addresses in its file", file, p.bias))
+	}
+}
+
+// A watchedPool is a pool whose walks can be watched and interrupted, and whose
+// call stacks are translated.
 type watchedPool struct {
 	layout.Pool
 	d *dump
@@ -238,6 +256,12 @@ const checkEach = 1 << 12
 func (w *watchedPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding)) layout.Survey {
 	n, seen := 0, int64(0)
 	w.d.progress.next(int64(w.About().Span.Len()))
+	if visit != nil {
+		visit = w.d.placed.visitor(visit)
+	}
+	if report != nil {
+		report = w.d.placed.reporter(report)
+	}
 	return w.Pool.Walk(func(node *heap.Node) bool {
 		if n++; n%checkEach == 0 {
 			if w.d.ctx.Err() != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/image"
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/reach"
@@ -22,11 +23,13 @@ type reachability struct {
 	// empty: they are all there.
 	gaps      string
 	unaligned bool
+	// variable names the variable of the program at an address, "" if none is.
+	variable func(heap.Addr) string
 }
 
 // reachability looks for the nodes of a dump that nothing leads to.
 func (in *input) reachability(d *dump, unaligned bool) (*reachability, error) {
-	r := &reachability{unaligned: unaligned}
+	r := &reachability{unaligned: unaligned, variable: in.variable}
 	err := d.do(func() (err error) {
 		e := in.rootEvidence(d)
 		if r.roots, err = reach.FindRoots(e); err != nil {
@@ -65,7 +68,10 @@ func (in *input) rootEvidence(d *dump) reach.Evidence {
 		e.Sections = in.program.Data()
 	}
 	for _, t := range d.image.Registers() {
-		e.Threads = append(e.Threads, reach.Thread{Name: fmt.Sprintf("thread %d", t.ID), SP: t.SP, Registers: t.Regs})
+		e.Threads = append(e.Threads, reach.Thread{
+			Name: fmt.Sprintf("thread %d", t.ID), SP: t.SP, Registers: t.Regs,
+			RegisterName: func(i int) string { return image.RegisterName(d.image.Machine(), i) },
+		})
 	}
 	if !strings.Contains(d.image.Format(), "core") {
 		return e
@@ -155,7 +161,7 @@ func (r *reachability) standing(d *dump, e *report.Explanation, sym heap.Symboli
 	s.More = more || len(pointers) > most
 	for i := range pointers[:min(most, len(pointers))] {
 		p := &pointers[i]
-		s.Pointers = append(s.Pointers, report.Word{Addr: p.Word, Value: p.Value, Text: pointerText(p, names)})
+		s.Pointers = append(s.Pointers, report.Word{Addr: p.Word, Value: p.Value, Text: r.pointerText(p, names)})
 	}
 	return s
 }
@@ -184,7 +190,7 @@ func (r *reachability) paths(d *dump, addresses []heap.Addr, sym heap.Symbolizer
 			if left[i] > 0 && k == maxSteps/2 {
 				steps[i] = append(steps[i], plain.Plural(left[i], "more node"))
 			}
-			steps[i] = append(steps[i], holder(&path[k], names)+pointsTo(&path[k]))
+			steps[i] = append(steps[i], r.holder(&path[k], names)+pointsTo(&path[k]))
 		}
 	}
 	return steps
@@ -222,11 +228,14 @@ func nodeNames(d *dump, addresses []heap.Addr, sym heap.Symbolizer) map[heap.Add
 }
 
 // holder says what holds a pointer.
-func holder(p *reach.Pointer, names map[heap.Addr]string) string {
+func (r *reachability) holder(p *reach.Pointer, names map[heap.Addr]string) string {
 	switch {
 	case p.Root != "" && p.Word == 0:
 		return p.Root
 	case p.Root != "":
+		if name := r.variable(p.Word); name != "" {
+			return name + " in " + p.Root
+		}
 		return fmt.Sprintf("%s %s", p.Root, p.Word)
 	case p.Holder == 0:
 		return fmt.Sprintf("memory %s", p.Word)
@@ -255,8 +264,8 @@ func pointsTo(p *reach.Pointer) string {
 }
 
 // pointerText describes a pointer to a node.
-func pointerText(p *reach.Pointer, names map[heap.Addr]string) string {
-	s := holder(p, names) + pointsTo(p)
+func (r *reachability) pointerText(p *reach.Pointer, names map[heap.Addr]string) string {
+	s := r.holder(p, names) + pointsTo(p)
 	switch {
 	case p.HolderState == reach.Free:
 		s += " (a free node: no reference)"
