@@ -249,6 +249,9 @@ type Growth struct {
 	// Unreferenced is what a search for pointers in the last dump tells; nil:
 	// there was none.
 	Unreferenced *Unreferenced
+	// Aged says that there were too few listings of a pool, and that its sites
+	// were judged by the ages of their nodes.
+	Aged bool
 	// Notes say what limits the answer besides partial and too few listings: a
 	// sentence without a full stop each.
 	Notes []string

@@ -164,9 +164,6 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	if err := v.between.within(number); err != nil {
 		return err
 	}
-	if number == 1 && v.in.lastDump != "" {
-		v.in.notes = append(v.in.notes, "what grows is shown by dumps in the order in which they were taken: heapwright leaks "+v.in.lastDump+" LATER_DUMP...")
-	}
 	if v.in.restarts > 0 && all {
 		v.in.notes = append(v.in.notes, "to compare the listings of one run only, choose them with --from and --to")
 	}

@@ -43,6 +43,9 @@ func (v *leaks) unreferenced(cmd *cobra.Command, sources []string, source string
 			r.count(losses, &heap.Snapshot{Pool: d.poolName(p), Owners: p.About().Owners}, p)
 		}
 		losses.Finish(r.gaps, v.unaligned, func(samples []heap.Addr) [][]string { return r.paths(d, samples, sym) })
+		if !v.unaligned && r.gaps == "" && growth.Unreferenced.Direct.Nodes > 0 {
+			v.in.notes = append(v.in.notes, "unreferenced nodes: --unaligned looks for pointers at odd addresses, too, and confirms what is lost without any")
+		}
 		return nil
 	})
 }
