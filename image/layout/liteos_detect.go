@@ -110,7 +110,7 @@ func (m *ram) heads(addr heap.Addr, bits64 bool, known *LiteOS) []LiteOS {
 	}
 	for _, mul := range []bool{true, false} {
 		add(LiteOS{MulPool: mul})
-		for d := range 3 { // of up to two words of padding and chain
+		for d := range 4 { // up to 24 bytes are no counts of tasks: totals, padding, chain
 			add(LiteOS{TaskStat: true, Tasks: (at-o.Lists)/8 - d, MulPool: mul})
 		}
 	}
@@ -223,15 +223,28 @@ func (m *ram) score(addr heap.Addr, l LiteOS) *candidate {
 		return nil
 	}
 	if l.MulPool {
-		next, _ := m.word(addr+heap.Addr(o.NextPool), o.Word)
-		if self, ok := m.word(heap.Addr(next), o.Word); next != 0 && ok && self == next && next != uint64(addr) {
-			c.next = heap.Addr(next)
-			c.say(1, "another pool is chained to it, at %s", c.next)
-		} else if next == 0 {
-			c.score++
-		}
+		c.chain(m, &o)
 	}
 	return c
+}
+
+// chain looks at the address of the next pool. With words of 8 bytes that is as
+// long as the counts of one task, and lies 4 bytes further on: a configuration
+// without chain and with one task more has bytes in use in front of it, and in its
+// place the most there were of them, and padding.
+func (c *candidate) chain(m *ram, o *Offsets) {
+	next, _ := m.word(c.addr+heap.Addr(o.NextPool), o.Word)
+	self, ok := m.word(heap.Addr(next), o.Word)
+	used, _ := m.word(c.addr+heap.Addr(o.NextPool-4), 4)
+	switch {
+	case c.layout.TaskStat && o.Word == 8 && (used != 0 || next != 0 && next <= c.size):
+		c.score--
+	case next == 0:
+		c.score++
+	case ok && self == next && next != uint64(c.addr):
+		c.next = heap.Addr(next)
+		c.say(1, "another pool is chained to it, at %s", c.next)
+	}
 }
 
 // walker returns a walker over the pool as it would be.

@@ -94,3 +94,26 @@ func TestAmongLists(t *testing.T) {
 		t.Errorf("with a damaged end node: %+v", found)
 	}
 }
+
+// TestEveryHead: the head of a pool is recognised for what it is, whatever of it
+// is configured. The word for the next pool is as long as the counts of one task
+// on a 64-bit machine.
+func TestEveryHead(t *testing.T) {
+	for _, wide := range []bool{false, true} {
+		for _, mul := range []bool{false, true} {
+			for _, tasks := range []int{0, 1, 15, 64, 128} {
+				l := LiteOS{Bits64: wide, HeadBackup: true, TaskStat: tasks > 0, Tasks: tasks, MulPool: mul}
+				h := four(l, true)
+				h.Nodes[1].Task = uint16(tasks)
+				pool, _, err := h.Encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				found, _ := pools(Bytes{Addr: h.Addr, Data: pool}, Hints{})
+				if len(found) != 1 || found[0].Layout != l || len(found[0].about.Doubts) > 0 {
+					t.Errorf("%s: found %+v", l, found)
+				}
+			}
+		}
+	}
+}
