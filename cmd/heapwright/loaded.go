@@ -19,12 +19,14 @@ import (
 //	dump            translated             file
 //	0x55d0c0401136  - 0x55d0c0400000       0x1136  lose()
 //	0x561f8e2ea136  - 0x561f8e2e9000       0x1136
+//	0x7fac6ac679c0                                 in a library: stays as it is
 
 // placed is where the program of --symbols lay in the memory of a dump: bias bytes
 // above the addresses in its file.
 type placed struct {
 	bias  heap.Addr
 	known bool
+	code  []heap.Span // where its code lay
 	// why is why it is not known, if that matters.
 	why error
 }
@@ -40,7 +42,7 @@ func (in *input) place(mappings []heap.Mapping, pools []layout.Pool) (p placed) 
 		bias, err := t.Bias(mappings)
 		switch {
 		case err == nil:
-			return placed{bias: bias, known: true}
+			return placed{bias, true, codeAt(t, bias), nil}
 		case !errors.Is(err, symbol.ErrNotMapped) || t.Movable():
 			p.why = err
 		}
@@ -60,10 +62,18 @@ func (in *input) place(mappings []heap.Mapping, pools []layout.Pool) (p placed) 
 		case bias%elfPage != 0:
 			p.why = fmt.Errorf("%s lies at %s there, which the process had at %s", a.Symbol, addr, a.SymbolAddr)
 		default:
-			return placed{bias: bias, known: true}
+			return placed{bias, true, codeAt(t, bias), nil}
 		}
 	}
 	return p
+}
+
+// codeAt returns where the code of a program lies that is loaded there.
+func codeAt(t *symbol.Table, bias heap.Addr) (all []heap.Span) {
+	for _, m := range t.Shifted(bias).Mappings() {
+		all = append(all, heap.Span{Start: m.Start, End: m.Limit})
+	}
+	return all
 }
 
 // move puts the program where it lay in a dump.
@@ -103,8 +113,11 @@ func valueOf(path, name string) (heap.Addr, error) {
 // translate appends the addresses of a call stack as they are in the file.
 func (p *placed) translate(to, stack heap.Stack) heap.Stack {
 	for _, lr := range stack {
-		if lr != 0 { // 0 is an empty level
-			lr -= p.bias
+		for _, s := range p.code {
+			if lr > s.Start && lr <= s.End { // it lies behind a call
+				lr -= p.bias
+				break
+			}
 		}
 		to = append(to, lr)
 	}
