@@ -137,7 +137,8 @@ func (o *Overwrite) locate() (w overwritten, ok bool) {
 	for i := (w.end + 3) &^ 3; i < len(o.Have); i++ {
 		w.back = w.back && !intact(i)
 	}
-	w.flipped = flips == 1 && !(w.first == 0 && w.b == 0)
+	// One zero too many, in front or behind, can look like a bit as well.
+	w.flipped = flips == 1 && !(w.b == 0 && (w.first == 0 || w.end == len(o.Have)))
 	return w, true
 }
 

@@ -91,10 +91,16 @@ func nodeLayouts(l LiteOS) []LiteOS {
 func (m *ram) heads(addr heap.Addr, bits64 bool, known *LiteOS) []LiteOS {
 	o := LiteOS{Bits64: bits64}.Offsets()
 	at, ok := m.findLists(addr, o.Word)
+	// With the first or the last of the lists damaged, a row that begins with the
+	// next pair or the one in front looks as good: the nodes tell which is right.
+	pair := 2 * o.Word
 	var all []LiteOS
 	add := func(l LiteOS) {
 		l.Bits64 = bits64
-		if l.Validate() == nil && (!ok || l.Offsets().Lists == at) && !slices.Contains(all, l) {
+		if l.Validate() != nil || slices.Contains(all, l) {
+			return
+		}
+		if lists := l.Offsets().Lists; !ok || lists == at || lists == at-pair || lists == at+pair {
 			all = append(all, l)
 		}
 	}
@@ -110,8 +116,9 @@ func (m *ram) heads(addr heap.Addr, bits64 bool, known *LiteOS) []LiteOS {
 	}
 	for _, mul := range []bool{true, false} {
 		add(LiteOS{MulPool: mul})
-		for d := range 4 { // up to 24 bytes are no counts of tasks: totals, padding, chain
-			add(LiteOS{TaskStat: true, Tasks: (at-o.Lists)/8 - d, MulPool: mul})
+		most := (at + pair - o.Lists) / 8
+		for d := range 4 + 2*pair/8 { // up to 24 bytes are no counts of tasks: totals, padding, chain
+			add(LiteOS{TaskStat: true, Tasks: most - d, MulPool: mul})
 		}
 	}
 	return all

@@ -391,6 +391,9 @@ func (w *walker) recut(cur, next *seen) {
 	if cur.known |= hasSize; !cur.exact {
 		cur.known &^= hasSize
 	}
+	if cur.h.used() && w.gapWord(cur.at, cur.size) != 0 { // the flags lie in the same word
+		cur.h.size |= alignBit
+	}
 	w.look(next, cur.at+cur.size, cur.at)
 }
 

@@ -119,7 +119,7 @@ func (w *walker) run() {
 		}
 		if !cur.exact {
 			w.gap(cur)
-			next.prev = 0
+			w.look(next, next.at, 0) // nodes may lie between the two
 		}
 		w.emit(w.inFront(before, there), cur, next)
 		before, cur, next = cur, next, before
