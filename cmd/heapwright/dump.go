@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -99,12 +100,15 @@ func sourceName(path string) string {
 }
 
 func (d *dump) read(flags *memoryFlags, path string, s *source) (err error) {
-	var o image.Options
+	o := image.Options{MaxBytes: maxStream}
 	if flags.base.given {
 		o.Base = &flags.base.addr
 	}
 	if s.file {
 		files := pieces(path)
+		if !slices.ContainsFunc(inputFiles([]string{path}), special) {
+			o.MaxBytes = 0
+		}
 		if len(files) == 1 && exists(path) { // whatever its name looks like
 			d.image, err = image.Open(path, o)
 		} else {
@@ -121,6 +125,15 @@ func (d *dump) read(flags *memoryFlags, path string, s *source) (err error) {
 		d.warnings = append(d.warnings, d.name+" is not complete: "+partial)
 	}
 	return nil
+}
+
+// maxStream is how much is read of what is no file: it may not end.
+const maxStream = 1 << 30
+
+// special reports whether a name is that of a pipe or device.
+func special(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && !st.Mode().IsRegular()
 }
 
 // find finds the pools, and where a raw dump lies.
@@ -218,6 +231,13 @@ func (d *dump) about() (notes, doubts []string) {
 	return slices.Concat(d.notes, d.searched, notes), slices.Concat(d.warnings, doubts)
 }
 
+// resume shows progress again, once that was stopped.
+func (d *dump) resume(cmd *cobra.Command, path string) {
+	d.progress.stop()
+	d.progress = startProgress(cmd, path)
+	d.source.progress = d.progress
+}
+
 // sayPlace says where the program was loaded, if that was not where its file says.
 func (d *dump) sayPlace(file string) {
 	switch p := &d.placed; {
@@ -282,6 +302,8 @@ func explainImage(cmd *cobra.Command, path string, err error) error {
 		return fmt.Errorf("%w: give the file that the memory was dumped to", err)
 	case strings.Contains(err.Error(), "an ELF file, but no core"):
 		return fmt.Errorf("%w\ngive the dump, and the ELF file with --symbols %s", err, path)
+	case errors.Is(err, image.ErrTooLarge) && (path == "-" || special(path)):
+		return fmt.Errorf("%w: save it in a file, which need not fit into memory", err)
 	case errors.Is(err, image.ErrTooLarge):
 		return fmt.Errorf("%w: unpack it into a file, which need not fit into memory", err)
 	}

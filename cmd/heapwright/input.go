@@ -50,6 +50,8 @@ type input struct {
 	said           map[string]bool // of dumps
 	layout         string          // of the last dump
 	lastDump       string          // its name
+	keep           bool            // leave the last dump open
+	kept           *dump           // the same
 	brief          bool            // notes on dumps are to be short
 }
 

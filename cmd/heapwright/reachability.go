@@ -49,7 +49,7 @@ func (in *input) reachability(d *dump, unaligned bool) (*reachability, error) {
 				d.progress.read.Store(int64(done))
 			},
 		})
-		r.gaps = r.missing(&e)
+		r.gaps = r.missing(d, &e)
 		return err
 	})
 	if errors.Is(err, reach.ErrNoRoots) {
@@ -90,7 +90,7 @@ const fewReached = 50
 
 // missing says which roots are not known. A register more or less is not worth
 // mentioning: see leak.Unreferenced.
-func (r *reachability) missing(e *reach.Evidence) string {
+func (r *reachability) missing(d *dump, e *reach.Evidence) string {
 	switch {
 	case r.result == nil:
 		return ""
@@ -98,6 +98,8 @@ func (r *reachability) missing(e *reach.Evidence) string {
 		return r.roots.Partial
 	case r.result.Partial != "":
 		return r.result.Partial
+	case d.image.Partial() != "":
+		return "the dump is not complete: " + d.image.Partial()
 	case len(e.Sections) == 0 && len(e.Segments) == 0:
 		return "where the program's variables are is not known: give its ELF file with --symbols"
 	case r.result.Reachable.Nodes*fewReached < r.result.Used.Nodes:

@@ -14,20 +14,21 @@ import (
 // unreferenced adds to growth what a search for pointers tells about the last
 // listing, if that is a dump; source is where the listing was read.
 func (v *leaks) unreferenced(cmd *cobra.Command, sources []string, source string, growth *leak.Growth, sym heap.Symbolizer) error {
+	d := v.in.kept
 	switch {
 	case v.in.lastDump == "":
 		return nil
-	case source == heap.Stdin && v.in.lastDump == source:
-		growth.Unreferenced = &leak.Unreferenced{Why: "they are not looked for in a dump that is read from standard input; give it as a file"}
-		return nil
+	case d != nil && d.name == source: // which may be a pipe
+		d.resume(cmd, source)
 	case !slices.Contains(sources, source): // a listing in a log, whose source ends with a line
 		return nil
+	default:
+		var err error
+		if d, err = v.in.openDump(cmd, source); err != nil {
+			return err
+		}
+		defer d.close()
 	}
-	d, err := v.in.openDump(cmd, source)
-	if err != nil {
-		return err
-	}
-	defer d.close()
 	r, err := v.in.reachability(d, v.unaligned)
 	if err != nil {
 		return err
