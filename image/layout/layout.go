@@ -18,6 +18,8 @@
 //	liteos_sync.go    how to go on where the headers end
 //	liteos_judge.go   what each damaged header means, and what repairs it
 //	liteos_lists.go   pool head, free lists, totals
+//	liteos_links.go   which link of a free list is wrong
+//	liteos_places.go  what overwriting bytes point to and are copies of
 //	liteos_fields.go  the fields of one node's head
 //	liteos_encode.go  the other direction
 //
