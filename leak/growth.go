@@ -167,6 +167,9 @@ func (s *Series) add(snap *heap.Snapshot, in *Info, at place) {
 	h := s.history(in.Pool)
 	h.begin(at, in)
 	m := merger{population: p, lossy: in.Missing > 0}
+	if votes {
+		m.spare = slices.Grow(m.spare, len(snap.Nodes))
+	}
 	for i := range snap.Nodes {
 		n := &snap.Nodes[i]
 		if n.State != heap.Used {
