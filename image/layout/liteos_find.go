@@ -50,8 +50,8 @@ func (f *liteFinder) add(addr heap.Addr, why string) bool {
 		if addr == p.Addr && why != "" {
 			p.about.Evidence = append(p.about.Evidence, why)
 		}
-		if addr >= p.Addr && uint64(addr-p.Addr) < p.Size {
-			return true // within a pool
+		if addr == p.Addr || p.solid() && p.holds(addr) {
+			return true
 		}
 	}
 	if len(f.pools) >= maxPools {
@@ -67,6 +67,15 @@ func (f *liteFinder) add(addr heap.Addr, why string) bool {
 	f.pools = append(f.pools, p)
 	return true
 }
+
+// holds reports whether addr lies in the pool.
+func (p *LiteOSPool) holds(addr heap.Addr) bool {
+	return addr >= p.Addr && uint64(addr-p.Addr) < p.Size
+}
+
+// solid reports whether most of the nodes looked at are sound. The head of a
+// former pool can reach over another that is there now; then it holds few.
+func (p *LiteOSPool) solid() bool { return 2*p.about.Sound > p.about.Seen }
 
 // search looks for pools everywhere.
 func (f *liteFinder) search() {
@@ -101,16 +110,21 @@ func (f *liteFinder) search() {
 		}
 	}
 	for i := 0; i < len(f.pools); i++ {
-		if next := f.pools[i].Next; next != 0 {
+		p := f.pools[i]
+		switch next := p.Next; {
+		case next == 0:
+		case p.holds(next):
+			f.hints.notes = append(f.hints.notes, fmt.Sprintf("the pool at %s, chained to the one at %s, lies in a buffer of that and is not read: it can be by its own address", next, p.Addr))
+		default:
 			f.add(next, "")
 		}
 	}
 }
 
-// behind returns where the pool ends that p lies in.
+// behind returns where the pool ends that p lies in; 0: nothing is certain there.
 func (f *liteFinder) behind(p heap.Addr) heap.Addr {
 	for _, pool := range f.pools {
-		if p >= pool.Addr && uint64(p-pool.Addr) < pool.Size {
+		if pool.solid() && pool.holds(p) {
 			return pool.Addr + heap.Addr(pool.Size)
 		}
 	}

@@ -117,3 +117,55 @@ func TestEveryHead(t *testing.T) {
 		}
 	}
 }
+
+// TestFormerHead: the head of a former pool that reaches over the one that is
+// there now, to the same end node, and lists in front of its nodes, do not hide
+// that.
+func TestFormerHead(t *testing.T) {
+	for _, l := range everyKind {
+		h := fiveOf(l)
+		pool, _, err := h.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := l.Offsets()
+		former := h.Addr - 0x1000
+		m := Bytes{Addr: former, Data: append(make([]byte, 0x1000), pool...)}
+		putWord(m.Data, o.Word, uint64(former))
+		putWord(m.Data[o.PoolSize:], 4, uint64(len(m.Data)))
+		for i := range 2 * freeLists {
+			putWord(m.Data[o.Lists+i*o.Word:], o.Word, uint64(former)+uint64(o.Lists+i&^1*o.Word))
+		}
+		found, _ := pools(m, Hints{})
+		if len(found) != 1 || found[0].Addr != h.Addr {
+			t.Errorf("%s: found %+v", l, found)
+		}
+	}
+}
+
+// TestPoolInABuffer: that a chained pool lies in a buffer of the other is said.
+func TestPoolInABuffer(t *testing.T) {
+	l := LiteOS{HeadBackup: true, MulPool: true}
+	inner := fiveOf(l)
+	outer := fiveOf(l)
+	outer.Nodes[1].Size = 4000
+	_, starts, err := outer.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner.Addr = starts[1] + 0x100
+	b, _, err := inner.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer.Next = inner.Addr
+	m, _, err := outer.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(m[inner.Addr-outer.Addr:], b)
+	found, notes := pools(Bytes{Addr: outer.Addr, Data: m}, Hints{})
+	if len(found) != 1 || found[0].Addr != outer.Addr || len(notes) != 1 || !strings.Contains(notes[0], inner.Addr.String()) {
+		t.Errorf("found %+v, notes %q", found, notes)
+	}
+}
