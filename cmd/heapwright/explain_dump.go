@@ -73,7 +73,11 @@ func (x *explainer) outside() {
 		if x.e.Addr < nearest.Span.Start {
 			side = "below"
 		}
-		x.e.Where += fmt.Sprintf("; %d bytes %s the pool [%s, %s)", distance(nearest.Span, x.e.Addr), side, nearest.Span.Start, nearest.Span.End)
+		unit := "bytes"
+		if distance(nearest.Span, x.e.Addr) == 1 {
+			unit = "byte"
+		}
+		x.e.Where += fmt.Sprintf("; %d %s %s the pool [%s, %s)", distance(nearest.Span, x.e.Addr), unit, side, nearest.Span.Start, nearest.Span.End)
 	}
 	x.aroundAddress()
 	x.e.Words = x.words()

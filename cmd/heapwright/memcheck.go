@@ -175,8 +175,12 @@ func (m *memcheck) verdict() error {
 }
 
 func (m *memcheck) write(cmd *cobra.Command) error {
+	own := m.out.format == "text" || m.out.json() // which say it of each pool
+	if partial := m.checked.Partial(); partial != "" && !own {
+		m.in.warn(cmd, &m.out, "not all of the heap could be checked: "+partial)
+	}
 	d := &report.Document{Findings: m.in.findings, Symbols: m.sym, Warnings: m.in.warnings, Notes: m.in.notes}
-	if len(m.checked.Pools) == 0 || m.out.format != "text" && !m.out.json() {
+	if len(m.checked.Pools) == 0 || !own {
 		return m.out.document(cmd, d)
 	}
 	return m.out.write(cmd, func(w io.Writer, o report.Options) error {
