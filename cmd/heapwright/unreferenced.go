@@ -22,6 +22,9 @@ func (v *leaks) unreferenced(cmd *cobra.Command, sources []string, source string
 		d.resume(cmd, source)
 	case !slices.Contains(sources, source): // a listing in a log, whose source ends with a line
 		return nil
+	case special(source):
+		growth.Unreferenced = &leak.Unreferenced{Why: "they are not looked for, as " + source + " can be read only once"}
+		return nil
 	default:
 		var err error
 		if d, err = v.in.openDump(cmd, source); err != nil {
