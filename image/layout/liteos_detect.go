@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -52,6 +53,17 @@ func (c *candidate) pool(m *ram) *LiteOSPool {
 func (c *candidate) say(points int, format string, args ...any) {
 	c.score += points
 	c.evidence = append(c.evidence, fmt.Sprintf(format, args...))
+}
+
+// beyond returns the evidence for c that there is not for other.
+func (c *candidate) beyond(other *candidate) string {
+	var more []string
+	for _, text := range c.evidence {
+		if !slices.Contains(other.evidence, text) {
+			more = append(more, text)
+		}
+	}
+	return strings.Join(more, ", ")
 }
 
 // detect tries all configurations at addr, and returns those that have

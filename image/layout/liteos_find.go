@@ -251,6 +251,9 @@ func (m *ram) openLiteOS(addr heap.Addr, h *liteHints) *LiteOSPool {
 	if best.score < enough {
 		p.about.Doubts = append(p.about.Doubts, "little speaks for a pool: it was looked for at this address only")
 	}
+	if more := all[0].beyond(best); best.score < all[0].score && more != "" {
+		p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("what is known besides the memory decides; by the memory alone %s fits better: %s", all[0].layout, more))
+	}
 	for _, text := range broken {
 		p.about.Doubts = append(p.about.Doubts, text+", but the memory is not like that; what holds there counts")
 	}
