@@ -178,13 +178,14 @@ func (s *Series) add(snap *heap.Snapshot, in *Info, at place) {
 		var t *track
 		if votes && n.Addr != 0 {
 			stack := origin(n)
-			c := m.survivor(n, stack)
-			if c == nil {
-				t = s.sites.site(snap, n)
-				c = m.born(t, Bytes(n))
+			old, c := m.survivor(n, stack), (*cohort)(nil)
+			if old != nil {
+				c = old.cohort
+			} else {
+				c = m.born(s.sites.site(snap, n), Bytes(n))
 			}
 			t = c.track
-			m.keep(n, stack, c)
+			m.keep(n, stack, old, c)
 		} else {
 			t = s.sites.site(snap, n)
 			t.counts = t.counts || n.Addr == 0
