@@ -115,11 +115,16 @@ type chainLayout interface {
 	fill(n *heap.Node, s *chainSeen)
 }
 
-// A chainWhole is a chainLayout that can tell whether what is known of a head
-// after expect is all that makes it right. Without, it is taken to be if the
-// length is and all bytes between the first and last wrong one are known.
+// A chainWhole is a chainLayout that can say that what is known of a head after
+// expect does not make it right, though it is all that was overwritten.
 type chainWhole interface {
 	whole(s *chainSeen, known []bool) bool
+}
+
+// A chainForeign is a chainLayout in which a head can begin with bytes that are
+// not its own.
+type chainForeign interface {
+	foreign(s *chainSeen) int
 }
 
 // A chainStrider is a chainLayout that goes over sound nodes faster than the

@@ -112,6 +112,21 @@ func (c *nuttxChain) state(at, behind heap.Addr) (free, certain bool) {
 	return false, false
 }
 
+// foreign implements chainForeign: behind a used node its payload goes on in the
+// first word.
+func (c *nuttxChain) foreign(s *chainSeen) int {
+	if s.front == 0 {
+		if s.at == c.base {
+			return c.o.word
+		}
+		return 0
+	}
+	if free, sure := c.state(s.front, s.at); free || !sure {
+		return 0
+	}
+	return c.o.word
+}
+
 // infer implements chainLayout.
 func (c *nuttxChain) infer(s *chainSeen) {
 	s.free, _ = c.state(s.at, c.behind(s))

@@ -23,6 +23,7 @@ type TLSFPool struct {
 	first, end heap.Addr   // first node, end node
 	more       heap.Addr   // the region behind this one
 	grown      []*TLSFPool // by these regions
+	unsure     bool        // which kernel's it is, and so what first and end node hold
 }
 
 // About implements Pool.
