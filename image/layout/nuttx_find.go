@@ -106,31 +106,32 @@ func (s *nuttxScan) openAt(at heap.Addr, name string, given *NuttX) {
 		if given != nil && given.word() != w {
 			continue
 		}
-		if s.structure(at, w, name, given); len(s.pools) > known {
-			return
-		}
 		head := s.guard(at, w)
-		if given != nil {
-			head = given.offsets().head
+		for _, both := range []bool{true, false} {
+			if s.structure(at, w, both, name, given); len(s.pools) > known {
+				return
+			}
+			// What lies behind a guard may look like one address of another.
+			if head != 0 && s.add(at, 0, 0, w, head, name, given) {
+				return
+			}
 		}
-		if head != 0 && s.add(at, 0, 0, w, head, name, given) {
+		if given != nil && s.add(at, 0, 0, w, given.offsets().head, name, given) {
 			return
 		}
 	}
 }
 
 // structure opens the regions that a struct mm_heap_s at `at` names: addresses
-// of the guards in front, then of those behind. If nowhere in it both guards are
-// right, one of them will do.
-func (s *nuttxScan) structure(at heap.Addr, w int, name string, given *NuttX) {
+// of the guards in front, then of those behind. Unless both, one guard that is
+// right will do.
+func (s *nuttxScan) structure(at heap.Addr, w int, both bool, name string, given *NuttX) {
 	const most = 256 // bytes in front of the addresses
 	b := s.m.some(at, most+8*w)
-	for _, both := range []bool{true, false} {
-		for i := 0; i+2*w <= len(b) && i < most; i += w {
-			for n := 1; n <= 4 && i+2*n*w <= len(b) && (both || n == 1); n++ {
-				if s.regions(b[i:], n, at, w, both, name, given) {
-					return
-				}
+	for i := 0; i+2*w <= len(b) && i < most; i += w {
+		for n := 1; n <= 4 && i+2*n*w <= len(b) && (both || n == 1); n++ {
+			if s.regions(b[i:], n, at, w, both, name, given) {
+				return
 			}
 		}
 	}
