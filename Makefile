@@ -68,8 +68,8 @@ golden: ## rewrite golden files from what the code prints now
 menuconfig: ## choose features in a menu; saved to .config
 	@$(GO) run ./cmd/heapwright menuconfig
 
-defconfig: ## .config with all defaults
-	@$(GO) run ./cmd/heapwright config default
+defconfig: ## .config with all defaults, and what the file defconfig changes
+	@$(GO) run ./cmd/heapwright config default $(wildcard defconfig)
 
 savedefconfig: ## the file defconfig, with what .config changes
 	@$(GO) run ./cmd/heapwright config minimal

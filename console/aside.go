@@ -98,7 +98,10 @@ func (r *Reader) deliver(s *heap.Snapshot, at stamp) {
 		s.Tick, s.TickHz = at.tick, at.hz
 	}
 	if s.Owners == nil {
-		s.Owners = r.tasks.owners()
+		// Where a listing does not say who owns what, 0 stands for nobody, not
+		// for the task with that ID.
+		owned := slices.ContainsFunc(s.Nodes, func(n heap.Node) bool { return n.Owner != 0 })
+		s.Owners = r.tasks.owners(owned)
 	}
 	if s.Stats == (heap.Stats{}) {
 		s.Stats = r.told.stats(s.Pool, s.Nodes)

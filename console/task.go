@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,8 +54,10 @@ type taskTable struct {
 // taskState is what ends when the device restarts.
 type taskState struct {
 	tasks map[heap.Owner]Task
-	// names is what snapshots are given; it is replaced, never written to.
-	names   map[heap.Owner]string
+	// names and others, which lacks task 0, are what snapshots are given; they are
+	// replaced, never written to.
+	names, others map[heap.Owner]string
+
 	changed bool // since names was made
 
 	columns int // of the table being read, from Name on; 0: none
@@ -166,14 +169,24 @@ func fields(line []byte, words [][]byte) [][]byte {
 	return words
 }
 
-// owners returns the names of the tasks. The map must not be written to.
-func (t *taskTable) owners() map[heap.Owner]string {
-	if !t.changed {
+// owners returns the names of the tasks, without that of task 0 unless first is
+// set. The map must not be written to.
+func (t *taskTable) owners(first bool) map[heap.Owner]string {
+	t.copyNames()
+	if first {
 		return t.names
 	}
-	if t.copied+len(t.tasks) > nameBudget+namesPerRow*t.read {
+	return t.others
+}
+
+// copyNames makes the names that snapshots are given.
+func (t *taskTable) copyNames() {
+	if !t.changed {
+		return
+	}
+	if t.copied+2*len(t.tasks) > nameBudget+namesPerRow*t.read {
 		t.stale++
-		return t.names
+		return
 	}
 	t.changed = false
 	t.copied += len(t.tasks)
@@ -181,7 +194,12 @@ func (t *taskTable) owners() map[heap.Owner]string {
 	for id, task := range t.tasks {
 		t.names[id] = task.Name
 	}
-	return t.names
+	t.others = t.names
+	if _, ok := t.names[0]; ok {
+		t.copied += len(t.tasks)
+		t.others = maps.Clone(t.names)
+		delete(t.others, 0)
+	}
 }
 
 // name returns the name of a task, "" if it is not known.

@@ -71,6 +71,9 @@ func (l *look) String() string {
 		return "a copy of " + plain.Clean(l.copyOf)
 	}
 	if b := l.b[0]; same(l.b) {
+		if len(l.b) == 1 {
+			return "byte " + byteName(b)
+		}
 		if b == 0 {
 			return "zeroes"
 		}

@@ -137,7 +137,8 @@ func (o *Overwrite) locate() (w overwritten, ok bool) {
 	for i := (w.end + 3) &^ 3; i < len(o.Have); i++ {
 		w.back = w.back && !intact(i)
 	}
-	w.flipped = flips == 1 && !(w.first == 0 && w.b == 0)
+	// One zero too many, in front or behind, can look like a bit as well.
+	w.flipped = flips == 1 && !(w.b == 0 && (w.first == 0 || w.end == len(o.Have)))
 	return w, true
 }
 
@@ -178,9 +179,6 @@ func (o *Overwrite) reach(f *heap.Finding, w overwritten) string {
 	with := o.looks(w)
 	if w.flipped {
 		with = fmt.Sprintf("one flipped bit, 0x%02x in place of 0x%02x", o.Have[w.first], o.Want[w.first])
-	}
-	if w.same && w.end-w.first == 1 && !w.flipped {
-		with = "byte " + byteName(w.b)
 	}
 	f.Reach = with
 	if w.end-w.first < minRun || w.b == 0 || !w.same && !w.text {

@@ -88,19 +88,29 @@ func readAll(r io.Reader, size, most uint64) ([]byte, error) {
 	}
 }
 
-// The gzip trailer's claim about the length is believed up to this many times
-// the packed length. Beyond, memory grows with what really comes.
-const trustedRatio = 64
+// The gzip trailer's claim about the length is believed up to trustedRatio times
+// the packed length, and as long as it is possible, up to trustedSize. Beyond,
+// what really comes is counted first.
+const (
+	trustedRatio = 64
+	trustedSize  = 64 << 20
+	bestRatio    = 1032 // of deflate
+)
 
 // unpack returns what the gzip file packed holds. Where the file is cut or
-// damaged, partial says so and b is what was there before.
+// damaged, partial says so and b is what was there before. It takes no more
+// memory than that has bytes, and the most of the above.
 func unpack(packed []byte, most uint64) (b []byte, partial string, err error) {
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, "", fmt.Errorf("gzip: %w", err)
+	claim := uint64(binary.LittleEndian.Uint32(packed[max(0, len(packed)-4):])) // RFC 1952, 2.3.1: ISIZE
+	n := uint64(len(packed))
+	enough := min(claim, max(trustedRatio*n, min(bestRatio*n, trustedSize)), most)
+	b, err = inflate(packed, enough, enough)
+	if errors.Is(err, ErrTooLarge) && enough < most {
+		b = nil
+		if n, err = unpackedSize(packed, most); err == nil {
+			b, err = inflate(packed, n, most)
+		}
 	}
-	claim := uint64(binary.LittleEndian.Uint32(packed[len(packed)-4:])) // RFC 1952, 2.3.1: ISIZE
-	b, err = readAll(z, min(claim, trustedRatio*uint64(len(packed))), most)
 	switch {
 	case errors.Is(err, ErrTooLarge):
 		return nil, "", fmt.Errorf("gzip: unpacked it is %w", err)
@@ -115,6 +125,30 @@ func unpack(packed []byte, most uint64) (b []byte, partial string, err error) {
 		partial = fmt.Sprintf("the gzip file is damaged (%v) behind %d bytes that could be unpacked", err, len(b))
 	}
 	return b, partial, nil
+}
+
+// inflate unpacks packed, of which size bytes are expected and more than most are
+// an error.
+func inflate(packed []byte, size, most uint64) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return readAll(z, size, most)
+}
+
+// unpackedSize returns how many bytes packed gives, up to where it is damaged.
+// More than most are an error.
+func unpackedSize(packed []byte, most uint64) (uint64, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return 0, err
+	}
+	n, _ := io.CopyN(io.Discard, z, int64(min(most, math.MaxInt64-1)+1))
+	if uint64(n) > most {
+		return 0, fmt.Errorf("%w: more than %d bytes", ErrTooLarge, most)
+	}
+	return uint64(n), nil
 }
 
 // Guard runs f and returns its error. If f, in this goroutine, reads bytes of

@@ -235,3 +235,21 @@ func TestGuardOpen(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// Where the trailer claims too little, what comes is counted before memory is
+// taken for it: growing would take several times as much.
+func TestGzipClaimsTooLittle(t *testing.T) {
+	const size = 32 << 20
+	b := packed(make([]byte, size))
+	copy(b[len(b)-4:], "\xe8\x03\x00\x00")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	m := must(t, b, Options{})
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > size+4<<20 {
+		t.Errorf("%d bytes allocated", n)
+	}
+	if m.Size() != size || m.Partial() == "" {
+		t.Errorf("%d bytes, partial %q", m.Size(), m.Partial())
+	}
+}

@@ -46,7 +46,8 @@ func readCore(name string, b []byte) (*part, error) {
 	if physical {
 		p.notes = append(p.notes, "the core has no virtual addresses: these are physical ones")
 	}
-	var lost, undumped, claimed, outside uint64 // bytes, saturated where only claimed
+	var lost, undumped, claimed, outside, shared uint64 // bytes, saturated where only claimed
+	room := mostOften * uint64(len(b))
 	for _, ph := range programs {
 		if ph.kind != elf.PT_LOAD {
 			continue
@@ -61,6 +62,11 @@ func readCore(name string, b []byte) (*part, error) {
 		}
 		there := clip(b, ph.offset, ph.fileSize)
 		lost = saturated(lost, ph.fileSize-uint64(len(there)))
+		if n := uint64(len(there)); n > room {
+			shared += n - room
+			there = there[:room]
+		}
+		room -= uint64(len(there))
 		if room := end - min(addr, end); uint64(len(there)) > room {
 			outside += uint64(len(there)) - room
 			there = there[:room]
@@ -74,6 +80,9 @@ func readCore(name string, b []byte) (*part, error) {
 	if lost > 0 {
 		p.partial = append(p.partial, fmt.Sprintf("the file is cut or damaged: %d of %d bytes of memory are missing", lost, claimed))
 	}
+	if shared > 0 {
+		p.partial = append(p.partial, fmt.Sprintf("program headers name the same bytes of the file more than %d times over: %d bytes of memory were left out", mostOften, shared))
+	}
 	if outside > 0 {
 		p.partial = append(p.partial, fmt.Sprintf("%d bytes of memory lie beyond the address space and were left out", outside))
 	}
@@ -82,6 +91,10 @@ func readCore(name string, b []byte) (*part, error) {
 	}
 	return p, nil
 }
+
+// mostOften is how many times as much memory as the file has bytes a core may
+// hold, by several segments with the same contents.
+const mostOften = 4
 
 // saturated adds, and stays at the largest number.
 func saturated(a, b uint64) uint64 {

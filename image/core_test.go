@@ -232,3 +232,28 @@ func TestCoreHostile(t *testing.T) {
 		t.Errorf("%q", m.Partial())
 	}
 }
+
+// TestCoreSharedBytes: a small file whose segments all have the same contents is
+// not taken for gigabytes of memory.
+func TestCoreSharedBytes(t *testing.T) {
+	const count, each = 1000, 52 + 1000*32
+	o := binary.LittleEndian
+	b := append([]byte(elf.ELFMAG), byte(elf.ELFCLASS32), byte(elf.ELFDATA2LSB), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	b = o.AppendUint16(b, uint16(elf.ET_CORE))
+	b = o.AppendUint16(b, uint16(elf.EM_ARM))
+	for _, v := range []uint32{1, 0, 52, 0, 0} {
+		b = o.AppendUint32(b, v)
+	}
+	for _, v := range []uint16{52, 32, count, 0, 0, 0} {
+		b = o.AppendUint16(b, v)
+	}
+	for i := range uint32(count) {
+		for _, v := range []uint32{uint32(elf.PT_LOAD), 0, i * each, 0, each, each, 6, 1} {
+			b = o.AppendUint32(b, v)
+		}
+	}
+	m := must(t, b, Options{})
+	if m.Size() != 4*uint64(len(b)) || !strings.Contains(m.Partial(), "the same bytes of the file more than 4 times over") {
+		t.Errorf("%d bytes of a file of %d, partial %q", m.Size(), len(b), m.Partial())
+	}
+}

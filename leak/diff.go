@@ -27,7 +27,8 @@ type Diff struct {
 // A node is the same in both listings if its address and its stack are, and
 // its birth and serial number where both tell one, and the device did not
 // restart in between. Owner and size count in place of a stack that is not
-// there. Without births and serial numbers, memory that was freed
+// there. A node whose stack only one of the two shows is the same if its size
+// is: the other was overwritten. It counts where the stack says. Without births and serial numbers, memory that was freed
 // and allocated again by the same call chain in between passes for kept.
 type Change struct {
 	Pool   string
@@ -176,7 +177,11 @@ func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
 			j++
 		default:
 			if a.Boot == b.Boot && same(&a.Nodes[i], &b.Nodes[j]) {
-				if a.Nodes[i].State == heap.Used {
+				switch {
+				case a.Nodes[i].State != heap.Used:
+				case len(a.Nodes[i].Stack) == 0:
+					sites.site(b, &b.Nodes[j]).Kept++
+				default:
 					sites.site(a, &a.Nodes[i]).Kept++
 				}
 			} else {
@@ -190,10 +195,16 @@ func compare(a, b *heap.Snapshot, sites *grouper[Change]) {
 }
 
 func same(a, b *heap.Node) bool {
-	if len(a.Stack) == 0 && (a.Owner != b.Owner || Bytes(a) != Bytes(b)) {
+	if a.State != b.State || !sameBirth(a.Birth, b.Birth) || !sameBirth(a.Serial, b.Serial) {
 		return false
 	}
-	return a.State == b.State && a.Stack.Equal(b.Stack) && sameBirth(a.Birth, b.Birth) && sameBirth(a.Serial, b.Serial)
+	switch bare := len(a.Stack) == 0; {
+	case bare != (len(b.Stack) == 0): // one was overwritten, perhaps with the owner
+		return Bytes(a) != 0 && Bytes(a) == Bytes(b)
+	case bare:
+		return a.Owner == b.Owner && Bytes(a) == Bytes(b)
+	}
+	return a.Stack.Equal(b.Stack)
 }
 
 // knownUpTo returns the last address about which a snapshot says something.

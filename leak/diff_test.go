@@ -48,3 +48,35 @@ func TestWithoutStacks(t *testing.T) {
 		t.Errorf("nodes survived a restart: %+v", d)
 	}
 }
+
+// A node whose stack was overwritten is the node that it was: nothing appeared,
+// and in a series its site goes on.
+func TestLostStack(t *testing.T) {
+	stack := heap.Stack{0x1000, 0x2000}
+	whole := heap.Node{Addr: 0x100, Total: 3072, Owner: 3, Stack: stack}
+	damaged := heap.Node{Addr: 0x100, Total: 3072}
+	other := heap.Node{Addr: 0x100, Total: 64}
+	list := func(n heap.Node) Listing { return Listing{{Nodes: []heap.Node{n}}} }
+	for _, c := range []struct {
+		name     string
+		from, to heap.Node
+		kept     int
+	}{
+		{"overwritten", whole, damaged, 1},
+		{"repaired", damaged, whole, 1},
+		{"of another size", whole, other, 0},
+	} {
+		d := Compare(list(c.from), list(c.to), symbol.None)
+		if d.Kept != c.kept || d.New != 1-c.kept || d.Gone != 1-c.kept {
+			t.Errorf("%s: %d kept, %d new, %d gone", c.name, d.Kept, d.New, d.Gone)
+		}
+	}
+	series := NewSeries(symbol.None, Options{})
+	for _, n := range []heap.Node{whole, whole, damaged, whole, damaged} {
+		series.Add(list(n))
+	}
+	sites := series.Growth().Sites
+	if len(sites) != 1 || !sites[0].Stack.Equal(stack) || len(sites[0].Counts) != 5 {
+		t.Errorf("%+v", sites)
+	}
+}

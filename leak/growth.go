@@ -167,6 +167,9 @@ func (s *Series) add(snap *heap.Snapshot, in *Info, at place) {
 	h := s.history(in.Pool)
 	h.begin(at, in)
 	m := merger{population: p, lossy: in.Missing > 0}
+	if votes {
+		m.spare = slices.Grow(m.spare, len(snap.Nodes))
+	}
 	for i := range snap.Nodes {
 		n := &snap.Nodes[i]
 		if n.State != heap.Used {
@@ -175,13 +178,14 @@ func (s *Series) add(snap *heap.Snapshot, in *Info, at place) {
 		var t *track
 		if votes && n.Addr != 0 {
 			stack := origin(n)
-			c := m.survivor(n, stack)
-			if c == nil {
-				t = s.sites.site(snap, n)
-				c = m.born(t, Bytes(n))
+			old, c := m.survivor(n, stack), (*cohort)(nil)
+			if old != nil {
+				c = old.cohort
+			} else {
+				c = m.born(s.sites.site(snap, n), Bytes(n))
 			}
 			t = c.track
-			m.keep(n, stack, c)
+			m.keep(n, stack, old, c)
 		} else {
 			t = s.sites.site(snap, n)
 			t.counts = t.counts || n.Addr == 0
@@ -249,6 +253,9 @@ type Growth struct {
 	// Unreferenced is what a search for pointers in the last dump tells; nil:
 	// there was none.
 	Unreferenced *Unreferenced
+	// Aged says that there were too few listings of a pool, and that its sites
+	// were judged by the ages of their nodes.
+	Aged bool
 	// Notes say what limits the answer besides partial and too few listings: a
 	// sentence without a full stop each.
 	Notes []string

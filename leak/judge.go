@@ -41,7 +41,7 @@ func (s *Series) judge(g *Growth) []judgement {
 		if j.verdict == "" {
 			j = s.unjudged(t, w)
 			if k := dumps.judge(t); k.verdict != "" {
-				j = k
+				j, g.Aged = k, true
 			}
 		}
 		if j.candidate {

@@ -53,16 +53,24 @@ const maxColumns = 128
 
 type liveNode struct {
 	addr          heap.Addr
-	stack         uint64 // hash of the raw stack
+	stack         uint64 // its origin
 	birth, serial uint64
 	bytes         uint64
 	cohort        *cohort
 	absent        bool // from the last listing, which lacked nodes
+	bare          bool // no listing showed its stack
 }
 
 // is reports whether the node is one of another listing, with the given origin.
 func (n *liveNode) is(o *heap.Node, origin uint64) bool {
-	return n.addr == o.Addr && n.stack == origin && sameBirth(n.birth, o.Birth) && sameBirth(n.serial, o.Serial)
+	if bare := len(o.Stack) == 0; n.bare != bare {
+		if n.bytes == 0 || n.bytes != Bytes(o) {
+			return false
+		}
+	} else if n.stack != origin {
+		return false
+	}
+	return n.addr == o.Addr && sameBirth(n.birth, o.Birth) && sameBirth(n.serial, o.Serial)
 }
 
 // A cohort is the nodes of a site that appeared in the same column.
@@ -204,9 +212,9 @@ type merger struct {
 	lossy bool // the listing lacks nodes
 }
 
-// survivor returns the cohort of a node that was there in the listing before,
-// nil if it was not.
-func (m *merger) survivor(n *heap.Node, stack uint64) *cohort {
+// survivor returns what the listing before shows of a node, nil if it was not
+// there.
+func (m *merger) survivor(n *heap.Node, stack uint64) *liveNode {
 	m.bury(n.Addr)
 	if m.i == len(m.nodes) || m.nodes[m.i].addr != n.Addr {
 		return nil
@@ -219,7 +227,7 @@ func (m *merger) survivor(n *heap.Node, stack uint64) *cohort {
 	if old.absent {
 		old.cohort.limbo--
 	}
-	return old.cohort
+	return old
 }
 
 // bury counts the nodes below an address that have not been seen again.
@@ -250,10 +258,15 @@ func (m *merger) dies(n *liveNode) {
 	n.cohort.bytes -= n.bytes
 }
 
-// keep notes a node of the listing; survivor and born tell its cohort.
-func (m *merger) keep(n *heap.Node, stack uint64, c *cohort) {
+// keep notes a node of the listing and its cohort. old is what survivor
+// returned: a stack that is lost now still tells the node in the next listing.
+func (m *merger) keep(n *heap.Node, stack uint64, old *liveNode, c *cohort) {
 	m.stamped = m.stamped || n.Serial != 0
-	m.spare = append(m.spare, liveNode{n.Addr, stack, n.Birth, n.Serial, Bytes(n), c, false})
+	bare := len(n.Stack) == 0
+	if bare && old != nil {
+		stack, bare = old.stack, old.bare
+	}
+	m.spare = append(m.spare, liveNode{n.Addr, stack, n.Birth, n.Serial, Bytes(n), c, false, bare})
 }
 
 // born returns the cohort of a new node of a site.

@@ -134,7 +134,7 @@ func (r *Result) say() {
 			r.Quarantined.Bytes, r.Quarantined.Nodes)
 	}
 	if lost := r.Lost(); lost.Nodes > r.Reachable.Nodes {
-		r.note("more nodes are unreferenced (%d) than reachable (%d): probably roots are missing", lost.Nodes, r.Reachable.Nodes)
+		r.note("more nodes are unreferenced (%d) than reachable (%d): a large leak, or roots are missing", lost.Nodes, r.Reachable.Nodes)
 	}
 	if x.overlaps > 0 {
 		r.note("%d nodes reach into the next one or beyond the pool and were cut", x.overlaps)

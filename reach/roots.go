@@ -32,6 +32,19 @@ type Thread struct {
 	Name      string // "thread 12"
 	SP        heap.Addr
 	Registers []uint64 // SP may be among them
+	// RegisterName returns what Registers[i] is called, "" where that is not
+	// known; nil: it never is.
+	RegisterName func(i int) string
+}
+
+// register names a register: "rbx of thread 12".
+func (t *Thread) register(i int) string {
+	if t.RegisterName != nil {
+		if name := t.RegisterName(i); name != "" {
+			return name + " of " + t.Name
+		}
+	}
+	return fmt.Sprintf("register %d of %s", i, t.Name)
 }
 
 // Roots are what a search begins with.
@@ -200,7 +213,7 @@ func (f *rootFinder) threads() {
 		t := &f.Threads[i]
 		f.List = append(f.List, Root{Name: "stack pointer of " + t.Name, Value: t.SP})
 		for r, v := range t.Registers {
-			f.List = append(f.List, Root{Name: fmt.Sprintf("register %d of %s", r, t.Name), Value: heap.Addr(v)})
+			f.List = append(f.List, Root{Name: t.register(r), Value: heap.Addr(v)})
 		}
 		registers += len(t.Registers)
 		if s, ok := f.around(t.SP); !ok {

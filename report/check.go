@@ -81,7 +81,7 @@ func CheckText(w io.Writer, c *Checked, d *Document, o Options) error {
 		if i > 0 {
 			t.WriteByte('\n')
 		}
-		t.checked(&c.Pools[i])
+		t.checked(&c.Pools[i], len(d.Findings) > 0)
 	}
 	if len(c.Pools) > 0 {
 		t.WriteByte('\n')
@@ -97,8 +97,9 @@ func CheckText(w io.Writer, c *Checked, d *Document, o Options) error {
 	return t.Flush()
 }
 
-// checked writes what is known of a pool.
-func (t *text) checked(p *CheckedPool) {
+// checked writes what is known of a pool; found says that anything is wrong with
+// one of them.
+func (t *text) checked(p *CheckedPool, found bool) {
 	a, s := p.About, &p.Survey.Stats
 	title := fmt.Sprintf("%s: pool at %s, %s", p.Source, a.Span.Start, plain.Plural(int(a.Span.Len()), "byte"))
 	if a.Name != "" {
@@ -107,7 +108,7 @@ func (t *text) checked(p *CheckedPool) {
 	t.WriteString(t.paint(bold, t.fill(0, plain.Clean(title), 2)) + "\n")
 	b := &findingText{text: t}
 	b.sentence("layout", a.Layout)
-	b.sentence("evidence", strings.Join(a.Evidence, "; "))
+	b.sentence("evidence", t.evidence(a, found))
 	b.sentence("nodes", fmt.Sprintf("%d used, %d free", s.UsedNodes, s.FreeNodes))
 	bytes := fmt.Sprintf("%d used", s.Used)
 	if s.Waterline != 0 {
@@ -179,6 +180,16 @@ func (t *text) gaps(c *Checked) {
 	if n := len(all) - len(shown); n > 0 {
 		t.printf("  %s; --verbose shows them\n", plain.Plural(n, "more range"))
 	}
+}
+
+// evidence says why a pool is believed to be laid out so: at length only if
+// nothing was found, or all is asked for, for findings are to be on the screen.
+func (t *text) evidence(a *pools.About, found bool) string {
+	all := a.Evidence
+	if found && !t.Verbose && len(all) > 2 && a.Seen > 0 {
+		return fmt.Sprintf("%d of %s fit; %s; --verbose shows %d more", a.Sound, plain.Plural(a.Seen, "node"), all[0], len(all)-1)
+	}
+	return strings.Join(all, "; ")
 }
 
 // indented writes a line of a list.

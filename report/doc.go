@@ -104,6 +104,10 @@
 //	  "notes": []
 //	}
 //
+// Checks of dumps (memcheck) and the used nodes of dumps (memused) have forms of
+// their own: see CheckJSON and PoolsJSON. Call stacks of a program that is loaded
+// elsewhere in each process hold the addresses in its file.
+//
 // Map, a cell and a group a line:
 //
 //	{

@@ -39,13 +39,13 @@ type Document struct {
 
 // Text writes the document for people: which call sites leak and why, the
 // gravest first, and a report of each finding. A growth of a single listing is
-// written as GroupsText does it.
+// written as GroupsText does it, behind what a single dump shows.
 func Text(w io.Writer, d *Document, o Options) error {
 	d = d.relative(o)
 	t := newText(w, o)
 	notes := d.Notes
 	if d.Growth != nil {
-		notes = slices.Concat(t.growth(d.Growth), t.lost(d.Growth), notes)
+		notes = slices.Concat(t.growth(d.Growth), notes)
 	}
 	if len(d.Findings) > 0 && d.Growth != nil {
 		t.WriteByte('\n')

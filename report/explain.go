@@ -111,10 +111,7 @@ func (b *findingText) standing(s *Standing) {
 	if s == nil {
 		return
 	}
-	state := s.State
-	if state == "" {
-		state = "it cannot be told whether anything points to it"
-	}
+	state := cmp.Or(s.State, "unknown")
 	if s.Why != "" {
 		state += ": " + s.Why
 	}

@@ -109,7 +109,13 @@ func tooFew(g *leak.Growth) []string {
 	if few > mostNotes {
 		notes = append(notes, fmt.Sprintf("nor are there in %s", plain.Plural(few-mostNotes, "more pool")))
 	}
-	if len(g.Listings) == 1 {
+	const again = "let the device run, dump its memory again, and give the dumps in the order in which they were taken: heapwright leaks EARLIER_DUMP LATER_DUMP"
+	switch {
+	case oneDump(g) && g.Aged:
+		notes = append(notes, "of one dump, growth is judged by the ages of the nodes that are there; to see what grows, "+again)
+	case oneDump(g):
+		notes = append(notes, "one dump shows no growth: "+again)
+	case len(g.Listings) == 1:
 		notes = append(notes, "one listing cannot show growth: let the device run, print another, and give the log of both, or both logs in order")
 	}
 	return notes

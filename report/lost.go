@@ -22,7 +22,7 @@ func (t *text) lost(g *leak.Growth) (notes []string) {
 		return nil
 	}
 	if u.Why != "" {
-		return []string{"whether nodes are unreferenced cannot be told: " + u.Why}
+		return []string{"unreferenced nodes: " + u.Why}
 	}
 	t.WriteByte('\n')
 	t.paragraph(plain.Clean(lostSummary(u)), 0)
@@ -39,7 +39,7 @@ func (t *text) lost(g *leak.Growth) (notes []string) {
 	}
 	for _, s := range u.Sites[:n] {
 		t.lostSite(s)
-		if site := sites[s]; site != nil && len(g.Listings) < 2 && s.Direct.Nodes > 0 && u.Gaps == "" {
+		if site := sites[s]; site != nil && len(g.Listings) < 2 && !g.Aged && s.Direct.Nodes > 0 && u.Gaps == "" {
 			t.reason(site, lostBelow) // else it stands above
 		}
 	}

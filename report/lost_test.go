@@ -72,7 +72,7 @@ func TestLost(t *testing.T) {
 // What cannot be told is said in a note, that nothing is lost in a sentence.
 func TestNothingLost(t *testing.T) {
 	for want, u := range map[string]*leak.Unreferenced{
-		"note: whether nodes are unreferenced cannot be told: no roots":   {Why: "no roots"},
+		"note: unreferenced nodes: no roots":                              {Why: "no roots"},
 		"Unreferenced: nothing; pointers lead to all 7 used nodes.":       {Used: leak.Amount{Nodes: 7}, Gaps: "gaps do not matter"},
 		"Unreferenced: no pointer leads to 1 node of 16 B. But gaps here": {Used: leak.Amount{Nodes: 7}, Direct: leak.Amount{Nodes: 1, Bytes: 16}, Gaps: "gaps here"},
 	} {

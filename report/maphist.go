@@ -22,10 +22,7 @@ func (t *text) histogram(m *Map) {
 	if t.Width > 0 {
 		there = there[:min(len(there), max(1, (t.Width-histogramLabel)/histogramCell))]
 	}
-	height := 1
-	if t.Height <= 0 || t.Height > screenHeight+4 {
-		height = 3
-	}
+	height := t.barHeight()
 	var used, free []MapCount
 	axis := fmt.Sprintf("%-*s", histogramLabel, "bytes>")
 	for _, i := range there {
@@ -35,6 +32,14 @@ func (t *text) histogram(m *Map) {
 	t.bars("used", used, height)
 	t.WriteString(t.paint(faint, axis) + "\n")
 	t.bars("free", free, height)
+}
+
+// barHeight is how many lines the columns of a histogram have.
+func (o Options) barHeight() int {
+	if o.Height > 0 && o.Height <= screenHeight+4 {
+		return 1
+	}
+	return 3
 }
 
 // bars draws counts as columns, with the numbers below.

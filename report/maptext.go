@@ -88,7 +88,10 @@ func (t *text) legendSize() int {
 	if t.Top == 0 || t.Height <= 0 {
 		return len(letters)
 	}
-	return min(len(letters), max(3, (t.Height-18)))
+	// Besides the legend there are the title, the cells and what is behind them,
+	// the key, the title of the legend and its rest, the figures, the histogram.
+	_, rows := mapShape(t.Options)
+	return min(len(letters), max(3, t.Height-rows-7-2*t.barHeight()-3))
 }
 
 // cells draws the cells, a row of them a line.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"iter"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/internal/plain"
@@ -61,24 +63,39 @@ func (n *NodesText) snapshot(s *heap.Snapshot) {
 // nodeColumns says which columns a listing has and how wide they are.
 type nodeColumns struct {
 	used, levels, digits int
-	sized, owned         bool
+	size, total, owner   int // 0: there is no such column
 	indent               int // of the call chain
 }
 
 // columns goes over all nodes to see what columns they need.
 func columns(s *heap.Snapshot, nodes iter.Seq[*heap.Node]) nodeColumns {
 	c := nodeColumns{levels: 1, digits: 8}
+	var size, total uint64
+	var known bool // of the last node's owner, how wide it is
+	var owner heap.Owner
 	for node := range nodes {
 		c.used++
 		c.levels = max(c.levels, len(node.Stack))
 		if node.Addr >= 1<<32 || slices.ContainsFunc(node.Stack, func(a heap.Addr) bool { return a >= 1<<32 }) {
 			c.digits = 16
 		}
-		c.sized = c.sized || leak.Bytes(node) != 0
-		c.owned = c.owned || s.OwnerName(node.Owner) != ""
+		size, total = max(size, room(node)), max(total, node.Total)
+		if !known || owner != node.Owner {
+			known, owner = true, node.Owner
+			c.owner = max(c.owner, utf8.RuneCountInString(plain.Clean(s.OwnerName(owner))))
+		}
+	}
+	if max(size, total) != 0 {
+		c.size, c.total = max(len("size"), decimals(size)), max(len("total"), decimals(total))
+	}
+	if c.owner != 0 {
+		c.owner = max(c.owner, len("owner"))
 	}
 	return c
 }
+
+// decimals is how many digits a number has.
+func decimals(n uint64) int { return len(strconv.FormatUint(n, 10)) }
 
 // write writes a listing; s has what there is to say besides the nodes.
 func (n *NodesText) write(s *heap.Snapshot, nodes iter.Seq[*heap.Node]) {
@@ -89,18 +106,19 @@ func (n *NodesText) write(s *heap.Snapshot, nodes iter.Seq[*heap.Node]) {
 	c := columns(s, nodes)
 	t.printf("%s (%s): %s\n", plain.Clean(s.Label), plain.Clean(s.Source), plain.Plural(c.used, "node"))
 	title := fmt.Sprintf("%-*s", c.digits+3, "node")
-	if c.sized {
-		title += fmt.Sprintf("  %10s  %10s", "size", "total")
+	if c.size != 0 {
+		title += fmt.Sprintf("  %*s  %*s", c.size, "size", c.total, "total")
 	}
 	for i := range c.levels {
 		title += fmt.Sprintf("  %-*s", c.digits+2, fmt.Sprintf("LR[%d]", i))
 	}
-	if c.owned {
-		title += "  owner     "
+	if c.owner != 0 {
+		title += fmt.Sprintf("  %-*s", c.owner, "owner")
 	}
 	c.indent = len(title) + 2
-	if n.sym != nil {
-		title += "  call chain"
+	const chain = "  call chain"
+	if n.sym != nil && (t.Width <= 0 || len(title)+len(chain) < t.Width) {
+		title += chain // else it is below
 	}
 	t.printf("%s\n", t.paint(bold, strings.TrimRight(title, " ")))
 	for node := range nodes {
@@ -121,9 +139,9 @@ func (n *NodesText) write(s *heap.Snapshot, nodes iter.Seq[*heap.Node]) {
 func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, c *nodeColumns) error {
 	b := appendHex(n.row[:0], node.Addr, c.digits)
 	b = append(b, ':')
-	if c.sized {
-		b = appendRight(append(b, "  "...), room(node), 10)
-		b = appendRight(append(b, "  "...), node.Total, 10)
+	if c.size != 0 {
+		b = appendRight(append(b, "  "...), room(node), c.size)
+		b = appendRight(append(b, "  "...), node.Total, c.total)
 	}
 	for i := range c.levels {
 		var lr heap.Addr
@@ -132,24 +150,26 @@ func (n *NodesText) node(s *heap.Snapshot, node *heap.Node, c *nodeColumns) erro
 		}
 		b = appendHex(append(b, "  "...), lr, c.digits)
 	}
-	if c.owned {
-		b = fmt.Appendf(b, "  %-10s", plain.Clean(s.OwnerName(node.Owner)))
+	if c.owner != 0 {
+		b = fmt.Appendf(b, "  %-*s", c.owner, plain.Clean(s.OwnerName(node.Owner)))
 	}
 	n.row = b
 	t := n.t
+	bare := bytes.TrimRight(b, " ") // a line that fills the screen wraps with blanks at its end
 	if n.sym == nil || len(node.Stack) == 0 {
-		_, err := t.Write(append(b, '\n'))
-		return err
-	}
-	if _, err := t.Write(b); err != nil {
+		_, err := t.Write(append(bare, '\n'))
 		return err
 	}
 	chain, indent := chainOf("", leak.Resolve(n.sym, node.Stack)), c.indent
 	if t.Width > 0 && !t.fits(chain, indent) {
-		t.printf("\n%*s", belowIndent, "")
+		b = fmt.Appendf(bare, "\n%*s", belowIndent, "")
 		indent = belowIndent
 	} else {
-		t.WriteString("  ")
+		b = append(b, "  "...)
+	}
+	n.row = b
+	if _, err := t.Write(b); err != nil {
+		return err
 	}
 	t.wrap(chain, indent)
 	return nil

@@ -70,9 +70,11 @@ func TestNodesWithSizesAndOwners(t *testing.T) {
 		},
 	}
 	want := `mark (pool cache): 2 nodes
-node                       size       total  LR[0]               LR[1]               owner       call chain
-0x000000c000001000:          40          80  0x0000000000000001  0x0000000000000002  net         read_sample (app.c:48) <- process (app.c:59)
-0x000000c000001050:           7          48  0x0000000000000000  0x0000000000000000` + "            \n\n"
+node                 size  total  LR[0]               LR[1]               owner  call chain
+0x000000c000001000:    40     80  0x0000000000000001  0x0000000000000002  net    read_sample (app.c:48) <- process (app.c:59)
+0x000000c000001050:     7     48  0x0000000000000000  0x0000000000000000
+
+`
 	got := write(t, func(w io.Writer) error {
 		n := NewNodesText(w, sym, Options{})
 		return errors.Join(n.Listing(leak.Listing{s}), n.Close(nil))
@@ -86,6 +88,23 @@ node                       size       total  LR[0]               LR[1]          
 	}
 }
 
+// Three levels of a 32-bit device fit on a screen of 80 columns, without blanks
+// at the end of the line.
+func TestNodesFitTheScreen(t *testing.T) {
+	s := &heap.Snapshot{Label: "l", Source: "a.bin", Nodes: []heap.Node{
+		{Addr: 0x57bac, Size: 16 << 20, Total: 16<<20 + 72, Owner: 64, Stack: heap.Stack{0x11ea0, 0x22b10, 0x113dc}},
+		{Addr: 0x1057bac, Size: 40, Total: 112, Stack: heap.Stack{0x11ea0, 0x22b10, 0x113dc}},
+	}}
+	for _, sym := range []heap.Symbolizer{nil, sym} {
+		text := write(t, func(w io.Writer) error { return NewNodesText(w, sym, Options{Width: 80}).Listing(leak.Listing{s}) })
+		for line := range strings.Lines(text) {
+			if line = strings.TrimSuffix(line, "\n"); len(line) >= 80 || strings.HasSuffix(line, " ") {
+				t.Errorf("%d columns: %q", len(line), line)
+			}
+		}
+	}
+}
+
 // What is not known is not 0, and owner 0 is known if it has a name.
 func TestNodesWithoutSizes(t *testing.T) {
 	s := &heap.Snapshot{
@@ -96,7 +115,7 @@ func TestNodesWithoutSizes(t *testing.T) {
 		n := NewNodesText(w, nil, Options{})
 		return errors.Join(n.Listing(leak.Listing{s}), n.Close(nil))
 	})
-	if !strings.Contains(text, "0x00001000:          40           ?") || !strings.Contains(text, "0x00002000:           ?          48") {
+	if !strings.Contains(text, "0x00001000:    40      ?") || !strings.Contains(text, "0x00002000:     ?     48") {
 		t.Error(text)
 	}
 	json := write(t, func(w io.Writer) error {

@@ -16,6 +16,9 @@ import (
 // verdict. Sites that grew and do not leak follow with their reason; what a
 // baseline or suppressions tolerate stands apart; what did not grow is counted.
 func (t *text) growth(g *leak.Growth) (notes []string) {
+	if oneDump(g) {
+		return t.dump(g)
+	}
 	if g.Conclusive() {
 		notes = growthNotes(g)
 	} else {
@@ -26,12 +29,29 @@ func (t *text) growth(g *leak.Growth) (notes []string) {
 		notes = partialGrowth(g)
 	}
 	if len(g.Listings) < 2 || len(g.Pools) == 0 {
-		return slices.Concat(t.groups(g), notes)
+		return slices.Concat(t.groups(g), t.lost(g), notes)
 	}
 	v := newView(g)
 	t.summary(v)
 	t.sites(v)
-	return notes
+	return slices.Concat(t.lost(g), notes)
+}
+
+// oneDump reports whether the only listing is a dump.
+func oneDump(g *leak.Growth) bool { return len(g.Listings) == 1 && g.Unreferenced != nil }
+
+// dump writes what a single dump shows and returns what has to be noted: what
+// leaks, what nothing leads to, what the ages of nodes tell, and who has how many
+// nodes.
+func (t *text) dump(g *leak.Growth) (notes []string) {
+	v := newView(g)
+	t.paragraph(verdicts(v), 0)
+	notes = t.lost(g)
+	if g.Aged {
+		t.sites(v)
+	}
+	t.WriteByte('\n')
+	return slices.Concat(t.groups(g), notes, growthNotes(g))
 }
 
 // summary says in a few sentences what the listings show.

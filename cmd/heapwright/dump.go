@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -30,8 +31,12 @@ type dump struct {
 	notes, warnings []string
 	// brief leaves most evidence out of about.
 	brief bool
+	// placed is where the program lay. The pools' call stacks are translated to
+	// the addresses in its file.
+	placed placed
 
 	searched []string // notes of the last search
+	unbased  bool     // nothing tells where a raw dump lay
 
 	ctx      context.Context
 	source   *source
@@ -65,9 +70,8 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		d.close()
 		return nil, explainImage(cmd, path, err)
 	}
-	if warning := in.load(d.image.Mappings()); warning != "" {
-		d.warnings = append(d.warnings, warning)
-	}
+	d.placed = in.place(d.image.Mappings(), nil)
+	in.move(d.placed.bias)
 	hints.Program, hints.PointerSize = in.program, d.image.PointerSize()
 	s.progress.doing("searching")
 	if err := d.do(func() error { return d.find(hints) }); err != nil {
@@ -75,10 +79,12 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 		d.close()
 		return nil, err
 	}
+	if !d.placed.known {
+		d.placed = in.place(d.image.Mappings(), d.pools)
+		in.move(d.placed.bias)
+	}
+	d.sayPlace(in.symbols)
 	for i, pool := range d.pools {
-		if warning := in.stranger(pool.About()); warning != "" {
-			d.warnings = append(d.warnings, warning)
-		}
 		d.pools[i] = &watchedPool{pool, d}
 	}
 	s.progress.doing("reading")
@@ -94,12 +100,15 @@ func sourceName(path string) string {
 }
 
 func (d *dump) read(flags *memoryFlags, path string, s *source) (err error) {
-	var o image.Options
+	o := image.Options{MaxBytes: maxStream}
 	if flags.base.given {
 		o.Base = &flags.base.addr
 	}
 	if s.file {
 		files := pieces(path)
+		if !slices.ContainsFunc(inputFiles([]string{path}), special) {
+			o.MaxBytes = 0
+		}
 		if len(files) == 1 && exists(path) { // whatever its name looks like
 			d.image, err = image.Open(path, o)
 		} else {
@@ -116,6 +125,15 @@ func (d *dump) read(flags *memoryFlags, path string, s *source) (err error) {
 		d.warnings = append(d.warnings, d.name+" is not complete: "+partial)
 	}
 	return nil
+}
+
+// maxStream is how much is read of what is no file: it may not end.
+const maxStream = 1 << 30
+
+// special reports whether a name is that of a pipe or device.
+func special(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && !st.Mode().IsRegular()
 }
 
 // find finds the pools, and where a raw dump lies.
@@ -213,7 +231,25 @@ func (d *dump) about() (notes, doubts []string) {
 	return slices.Concat(d.notes, d.searched, notes), slices.Concat(d.warnings, doubts)
 }
 
-// A watchedPool is a pool whose walks can be watched and interrupted.
+// resume shows progress again, once that was stopped.
+func (d *dump) resume(cmd *cobra.Command, path string) {
+	d.progress.stop()
+	d.progress = startProgress(cmd, path)
+	d.source.progress = d.progress
+}
+
+// sayPlace says where the program was loaded, if that was not where its file says.
+func (d *dump) sayPlace(file string) {
+	switch p := &d.placed; {
+	case p.why != nil:
+		d.warnings = append(d.warnings, fmt.Sprintf("names of functions may be wrong: where %s was loaded is not known: %v", file, p.why))
+	case p.bias != 0:
+		d.notes = append(d.notes, fmt.Sprintf("%s was loaded at %s: call stacks have the addresses in its file", file, p.bias))
+	}
+}
+
+// A watchedPool is a pool whose walks can be watched and interrupted, and whose
+// call stacks are translated.
 type watchedPool struct {
 	layout.Pool
 	d *dump
@@ -240,6 +276,12 @@ const checkEach = 1 << 12
 func (w *watchedPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding)) layout.Survey {
 	n, seen := 0, int64(0)
 	w.d.progress.next(int64(w.About().Span.Len()))
+	if visit != nil {
+		visit = w.d.placed.visitor(visit)
+	}
+	if report != nil {
+		report = w.d.placed.reporter(report)
+	}
 	return w.Pool.Walk(func(node *heap.Node) bool {
 		if n++; n%checkEach == 0 {
 			if w.d.ctx.Err() != nil {
@@ -260,6 +302,8 @@ func explainImage(cmd *cobra.Command, path string, err error) error {
 		return fmt.Errorf("%w: give the file that the memory was dumped to", err)
 	case strings.Contains(err.Error(), "an ELF file, but no core"):
 		return fmt.Errorf("%w\ngive the dump, and the ELF file with --symbols %s", err, path)
+	case errors.Is(err, image.ErrTooLarge) && (path == "-" || special(path)):
+		return fmt.Errorf("%w: save it in a file, which need not fit into memory", err)
 	case errors.Is(err, image.ErrTooLarge):
 		return fmt.Errorf("%w: unpack it into a file, which need not fit into memory", err)
 	}
@@ -281,7 +325,7 @@ func (d *dump) explain(flags *memoryFlags, program heap.Program, err error) erro
 		b.WriteString("\nnote: " + n)
 	}
 	b.WriteString("\nwhat may help:")
-	if !d.image.Based() || d.image.Format() == "raw" && !flags.base.given {
+	if d.unbased || d.image.Format() == "raw" && !flags.base.given {
 		b.WriteString("\n  --base ADDR      the address that the dump begins at")
 	}
 	if !flags.pool.given {
@@ -311,7 +355,7 @@ func (d *dump) textual() bool {
 func (d *dump) where() string {
 	spans := d.image.Spans()
 	switch {
-	case !d.image.Based():
+	case d.unbased:
 		return ", address unknown"
 	case len(spans) == 0:
 		return ""

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -17,8 +18,8 @@ import (
 //	offset       a pool's head                 offset       an empty list
 //	o            base+o                        o            base+o      previous
 //	o + word     its size                      o + word     base+o      next
-//	o + size-4   flags and size of a used
-//	             node as long as a node head
+//	o + size-4   flags and size of an
+//	             end node
 //
 // Each of them names a base. Those of heads are tried first: the end node where
 // the size puts it is hardly an accident. Else a pool may know where it was. Else
@@ -42,7 +43,7 @@ const (
 // findUnbased finds the pools of a raw dump, and its base.
 func (d *dump) findUnbased(h layout.Hints) error {
 	b := d.image.Spans()[0].Bytes
-	for _, c := range headsOf(b, h.At) {
+	for c := range headsOf(b, h.At) {
 		at := h
 		at.At = c.pool // which takes no search
 		if d.searchAt(c.base, at) == nil && d.searchAt(c.base, h) == nil {
@@ -65,7 +66,7 @@ func (d *dump) findUnbased(h layout.Hints) error {
 		}
 	}
 	if !found {
-		d.image.Rebase(0)
+		d.unbased = true
 		d.pools = nil
 		return err
 	}
@@ -126,19 +127,27 @@ func (d *dump) otherBases(b []byte, p heap.Program) (all []reason) {
 // A headAt is a possible head of a pool, in memory that begins at base.
 type headAt struct{ base, pool heap.Addr }
 
-// headsOf returns the possible heads of pools in b, those at the address at if
-// that is not 0.
-func headsOf(b []byte, at heap.Addr) (heads []headAt) {
-	limit := uint32(min(len(b), math.MaxInt32))
-	for o := 0; o+12 <= len(b) && len(heads) < maxHeads; o += 4 {
-		w, next := binary.LittleEndian.Uint64(b[o:]), binary.LittleEndian.Uint32(b[o+8:])
-		if size := uint32(w >> 32); size <= limit && mayBe(heap.Addr(uint32(w)), at, o) && endsAt(b, o, size) {
-			heads = append(heads, headAt{heap.Addr(uint32(w)) - heap.Addr(o), heap.Addr(uint32(w))})
-		} else if next <= limit && mayBe(heap.Addr(w), at, o) && endsAt(b, o, next) {
-			heads = append(heads, headAt{heap.Addr(w) - heap.Addr(o), heap.Addr(w)})
+// headsOf yields the possible heads of pools in b, those at the address at if
+// that is not 0, up to maxHeads of them.
+func headsOf(b []byte, at heap.Addr) iter.Seq[headAt] {
+	return func(yield func(headAt) bool) {
+		limit := uint32(min(len(b), math.MaxInt32))
+		for o, n := 0, 0; o+12 <= len(b) && n < maxHeads; o += 4 {
+			w, next := binary.LittleEndian.Uint64(b[o:]), binary.LittleEndian.Uint32(b[o+8:])
+			pool := heap.Addr(uint32(w))
+			size := uint32(w >> 32)
+			if size > limit || !mayBe(pool, at, o) || !endsAt(b, o, size) {
+				pool, size = heap.Addr(w), next
+				if size > limit || !mayBe(pool, at, o) || !endsAt(b, o, size) {
+					continue
+				}
+			}
+			n++
+			if !yield(headAt{pool - heap.Addr(o), pool}) {
+				return
+			}
 		}
 	}
-	return heads
 }
 
 // mayBe reports whether the word at offset o can be the address of itself, and
@@ -147,15 +156,16 @@ func mayBe(self, wanted heap.Addr, o int) bool {
 	return self >= heap.Addr(o) && self%4 == 0 && (wanted == 0 || self == wanted)
 }
 
-// endsAt reports whether the node in front of o+size looks like an end node.
+// endsAt reports whether the node in front of o+size looks like an end node: a
+// used one as long as a head in LiteOS, of length 0 in OpenHarmony.
 func endsAt(b []byte, o int, size uint32) bool {
-	const used, most = 1 << 31, 512 // flag and the longest node head
+	const used, flags, most = 1 << 31, 0xf << 28, 512 // the longest node head
 	if size%4 != 0 || size < 64 || uint64(size) > uint64(len(b)-o) {
 		return false
 	}
 	last := binary.LittleEndian.Uint32(b[o+int(size)-4:])
 	head := last &^ used
-	return last&used != 0 && head >= 16 && head <= most && head%4 == 0
+	return last&used != 0 && (last&^flags == 0 || head >= 16 && head <= most && head%4 == 0)
 }
 
 // A vote is a base and how many empty lists name it.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/heapwright/heapwright"
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/image/layout"
 )
@@ -96,6 +97,26 @@ func TestBaseOfPool(t *testing.T) {
 	}
 }
 
+// So does a pool of OpenHarmony.
+func TestBaseOfTLSF(t *testing.T) {
+	const base, off = 0x20000000, 0x100
+	h := layout.TLSFHeap{Addr: base + off}
+	for i := range 30 {
+		h.Nodes = append(h.Nodes, layout.TLSFNode{Size: uint64(20 + i), Free: i%7 == 3})
+	}
+	pool, _, err := h.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := openBytes(t, append(noise(off), pool...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := d.pools[0].About(); a.Span.Start != base+off || a.Sound != a.Seen {
+		t.Errorf("found at %s, %d of %d nodes sound", a.Span.Start, a.Sound, a.Seen)
+	}
+}
+
 // Without the end of its pool, a dump is told by its empty lists.
 func TestBaseOfLists(t *testing.T) {
 	const base, off = 0x30000000, 0x4000
@@ -133,6 +154,35 @@ func TestBaseOfGivenPool(t *testing.T) {
 	}
 }
 
+// A file that a pool of a Go program lived in tells where it was mapped.
+func TestBaseOfOwnPool(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pool")
+	p, err := heapwright.New(heapwright.Config{File: path, MaxSize: 1 << 20, LeakCheck: true})
+	if err != nil {
+		t.Skip(err)
+	}
+	defer p.Close()
+	q, err := p.Alloc(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := openBytes(t, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.snapshots(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := d.pools[0].About(); a.Span.Start != p.Addr() || len(all[0].Nodes) != 1 || all[0].Nodes[0].Payload != heap.Addr(uintptr(q)) {
+		t.Errorf("found at %s, not %s; nodes %+v", a.Span.Start, p.Addr(), all[0].Nodes)
+	}
+}
+
 // Patterns name no base, and nothing is found in them.
 func TestBaseOfNothing(t *testing.T) {
 	for name, b := range map[string][]byte{
@@ -144,6 +194,8 @@ func TestBaseOfNothing(t *testing.T) {
 	} {
 		if d, err := openBytes(t, b, "--layout", "liteos"); err == nil {
 			t.Errorf("%s: found %d pools", name, len(d.pools))
+		} else if !strings.Contains(err.Error(), "address unknown") {
+			t.Errorf("%s: %v", name, err)
 		}
 		if votes := basesOfLists(b); len(votes) > 0 {
 			t.Errorf("%s: bases %v", name, votes)
@@ -156,7 +208,7 @@ func FuzzBase(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("\x00\x10\x00\x00"), 100))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, h := range headsOf(b, 0) {
+		for h := range headsOf(b, 0) {
 			if h.pool < h.base || uint64(h.pool-h.base) >= uint64(len(b)) {
 				t.Errorf("a head at %s of memory at %s", h.pool, h.base)
 			}
@@ -171,7 +223,8 @@ func BenchmarkBase(b *testing.B) {
 	ram := noise(64 << 20)
 	b.SetBytes(int64(len(ram)))
 	for b.Loop() {
-		headsOf(ram, 0)
+		for range headsOf(ram, 0) {
+		}
 		basesOfLists(ram)
 	}
 }

@@ -40,6 +40,8 @@ func (m *memoryFlags) check(cmd *cobra.Command, sources []string) error {
 		return usageError(cmd, fmt.Errorf("--layout is one of %s, not %q", strings.Join(layout.Systems(), ", "), m.system))
 	case changed("config") && m.config == "":
 		return usageError(cmd, errors.New("--config needs the name of a file: the .config of the firmware's build"))
+	case m.pool.given && m.pool.addr == 0:
+		return usageError(cmd, errors.New("--pool is the address where a heap begins, which is not 0"))
 	case m.config == "-":
 		return usageError(cmd, errors.New("--config cannot be read from standard input: give the name of a file"))
 	}

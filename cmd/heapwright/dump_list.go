@@ -12,11 +12,16 @@ import (
 
 // listDump yields the pools of a dump as one listing.
 func (in *input) listDump(cmd *cobra.Command, path string, s *source, yield func(leak.Listing, error) bool) (more bool, err error) {
+	in.drop()
 	d, err := in.dump(cmd, path, s)
 	if err != nil {
 		return false, err
 	}
-	defer d.close()
+	if in.keep {
+		in.kept = d
+	} else {
+		defer d.close()
+	}
 	l, err := d.snapshots(func(f *heap.Finding) {
 		f.Source = d.name
 		in.damage++
@@ -32,6 +37,14 @@ func (in *input) listDump(cmd *cobra.Command, path string, s *source, yield func
 		snap.Label, snap.Boot = fmt.Sprintf("listing %d", in.count), in.boots
 	}
 	return yield(l, nil), nil
+}
+
+// drop closes the dump that was kept.
+func (in *input) drop() {
+	if in.kept != nil {
+		in.kept.close()
+		in.kept = nil
+	}
 }
 
 // sayAbout adds what is to be said of a dump. What is the same of several dumps

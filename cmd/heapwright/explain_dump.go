@@ -59,7 +59,7 @@ func (x *explainer) outside() {
 	x.e.Where = "in no pool"
 	if s := x.d.image.Segment(x.e.Addr); s == nil {
 		x.e.Where += ", and not in the image either"
-	} else if name := x.section(x.e.Addr); name != "" {
+	} else if name := x.data(x.e.Addr); name != "" {
 		x.e.Where += ", but in " + name
 	}
 	var nearest *layout.About
@@ -73,7 +73,11 @@ func (x *explainer) outside() {
 		if x.e.Addr < nearest.Span.Start {
 			side = "below"
 		}
-		x.e.Where += fmt.Sprintf("; %d bytes %s the pool [%s, %s)", distance(nearest.Span, x.e.Addr), side, nearest.Span.Start, nearest.Span.End)
+		unit := "bytes"
+		if distance(nearest.Span, x.e.Addr) == 1 {
+			unit = "byte"
+		}
+		x.e.Where += fmt.Sprintf("; %d %s %s the pool [%s, %s)", distance(nearest.Span, x.e.Addr), unit, side, nearest.Span.Start, nearest.Span.End)
 	}
 	x.aroundAddress()
 	x.e.Words = x.words()
@@ -87,16 +91,20 @@ func distance(s heap.Span, a heap.Addr) uint64 {
 	return uint64(a-s.End) + 1
 }
 
-// section names the section of the program that an address lies in, "" if that
-// is not known.
-func (x *explainer) section(a heap.Addr) string {
+// data names the variable, or the section of the program, that an address lies
+// in, "" if neither is known.
+func (x *explainer) data(a heap.Addr) string {
 	if x.in.program == nil {
 		return ""
 	}
 	for _, s := range x.in.program.Data() {
-		if a >= s.Start && a < s.End {
-			return s.Name
+		if a < s.Start || a >= s.End {
+			continue
 		}
+		if name := x.in.variable(a); name != "" {
+			return name + " in " + s.Name
+		}
+		return s.Name
 	}
 	return ""
 }
@@ -305,12 +313,21 @@ func (x *explainer) name(words []report.Word) {
 		if w.Text != "" || w.Value < 1<<12 {
 			continue
 		}
-		if s := x.section(w.Value); s != "" {
+		if s := x.data(w.Value); s != "" {
 			w.Text = s
-		} else if f := x.sym.Frames(w.Value + 2)[0]; f.Function != "" { // the byte behind the first
-			w.Text = "code of " + f.Function
+		} else if f := x.code(w.Value + 2); f != "" { // the byte behind the first
+			w.Text = "code of " + f
 		}
 	}
+}
+
+// code names the function that a return address in the memory lies in, "" if that
+// is not known.
+func (x *explainer) code(lr heap.Addr) string {
+	if x.in.loaded != nil {
+		return x.in.loaded.Frames(lr)[0].Function
+	}
+	return x.sym.Frames(lr)[0].Function
 }
 
 // nameNodes names the nodes of a pool that words point to; order holds the

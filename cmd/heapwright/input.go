@@ -24,13 +24,14 @@ import (
 // input is what a verb reads: logs, and the symbols that belong to them.
 type input struct {
 	symbols  string
-	memory   memoryFlags  // of dumps
-	loaded   *loaded      // the program of --symbols; nil: none
-	program  heap.Program // the same, or nil
-	marks    []string     // texts to look for in front of listings
-	notes    []string     // what the sources have to say, complete when all is read
-	warnings []string     // what puts the answer in doubt
-	doubtful string       // why the symbols look like those of another build; empty: they do not
+	memory   memoryFlags     // of dumps
+	table    *symbol.Table   // of --symbols; nil: none
+	loaded   *symbol.Shifted // the same where it lay in the dump being read
+	program  heap.Program    // the same, or nil
+	marks    []string        // texts to look for in front of listings
+	notes    []string        // what the sources have to say, complete when all is read
+	warnings []string        // what puts the answer in doubt
+	doubtful string          // why the symbols look like those of another build; empty: they do not
 	// monitor has the functions that a log itself names; nil with --symbols.
 	monitor  *console.Names
 	held     *source // that take returns next
@@ -49,6 +50,8 @@ type input struct {
 	said           map[string]bool // of dumps
 	layout         string          // of the last dump
 	lastDump       string          // its name
+	keep           bool            // leave the last dump open
+	kept           *dump           // the same
 	brief          bool            // notes on dumps are to be short
 }
 
@@ -126,9 +129,9 @@ func (in *input) symbolizer() (heap.Symbolizer, error) {
 		}
 		return nil, fmt.Errorf("--symbols: %w", err)
 	}
-	in.loaded = &loaded{Shifted: t.Shifted(0)}
-	in.program = in.loaded
-	return in.loaded, nil
+	in.table = t
+	in.move(0)
+	return t, nil
 }
 
 // checkSymbols warns about symbols that do not belong to the log, and about
@@ -231,11 +234,11 @@ func (in *input) doubt(sym heap.Symbolizer, stacks []heap.Stack) string {
 	if strangers(resolved, total) {
 		return fmt.Sprintf("%s of %d return addresses lie in functions of %s: it is probably not the program that was running", few(resolved), total, in.symbols)
 	}
-	l, ok := sym.(*loaded)
-	if !ok {
+	t := tableOf(sym)
+	if t == nil {
 		return ""
 	}
-	calls, checked := l.Calls(stacks)
+	calls, checked := t.Calls(stacks)
 	if !otherBuild(calls, checked) {
 		return ""
 	}

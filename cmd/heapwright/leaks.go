@@ -144,6 +144,8 @@ func (v *leaks) run(cmd *cobra.Command, logs []string) error {
 	v.in.marks = v.between.marks()
 	series := leak.NewSeries(sym, leak.Options{Wrappers: v.wrappers, Interval: v.interval})
 	number, last := 0, lastComplete{}
+	v.in.keep = true
+	defer v.in.drop()
 	newest := "" // source of the last listing inside the window
 	for l, err := range v.in.listings(cmd, logs...) {
 		if err != nil {

@@ -31,7 +31,7 @@ The formats svg and json have cells of their own; in the picture, what a cell
 holds is shown where the mouse points.
 
 Exit codes: 0 drawn, 2 wrong usage or unreadable input, 3 drawn, but the heap is
-damaged: heapwright memcheck says what.`,
+damaged: heapwright memcheck says what; 4 drawn, but not all could be read.`,
 		Example: `  heapwright map ram.bin --symbols firmware.elf
   heapwright map ram.bin --by owner
   heapwright map ram.bin --symbols firmware.elf --format svg -o heap.svg
@@ -83,7 +83,7 @@ func drawMap(cmd *cobra.Command, in *input, out *output, by report.MapBy, source
 	}
 	defer d.close()
 	in.sayAbout(d)
-	damaged := false
+	damaged, partial := false, false
 	err = out.write(cmd, func(w io.Writer, o report.Options) error {
 		format := mapWriters[out.format]
 		var maps []*report.Map
@@ -91,7 +91,8 @@ func drawMap(cmd *cobra.Command, in *input, out *output, by report.MapBy, source
 		err := d.do(func() error {
 			for _, p := range d.pools {
 				m := mapPool(p, by, format.cells(o), sym, &stacks)
-				damaged = damaged || m.Findings > 0 || m.Partial != ""
+				damaged = damaged || m.Findings > 0
+				partial = partial || m.Partial != "" || d.lacks(p.About().Span) > 0
 				maps = append(maps, m)
 			}
 			return nil
@@ -105,8 +106,12 @@ func drawMap(cmd *cobra.Command, in *input, out *output, by report.MapBy, source
 		}
 		return format.write(w, maps, in.remarks(), o)
 	})
-	if err == nil && damaged {
+	switch {
+	case err != nil:
+	case damaged:
 		err = exitError{code: exitCorruption}
+	case partial:
+		err = errInconclusive
 	}
 	return cmp.Or(err, d.ctx.Err())
 }

@@ -109,6 +109,9 @@ func (m *memcheck) check(cmd *cobra.Command, sources []string) error {
 	case len(sources) > 1:
 		return usageError(cmd, errors.New("--repair writes a copy of one dump: give one SOURCE"))
 	}
+	if m.out.toFile() && sameFile(m.repair, m.out.file) {
+		return usageError(cmd, fmt.Errorf("--repair and -o both name %s", m.repair))
+	}
 	st, err := os.Stat(m.repair)
 	if err != nil {
 		return nil
@@ -118,9 +121,6 @@ func (m *memcheck) check(cmd *cobra.Command, sources []string) error {
 		if input, err := stat(cmd, path); err == nil && os.SameFile(st, input) {
 			return usageError(cmd, fmt.Errorf("--repair %s would overwrite the input %s: give another name", m.repair, named(path)))
 		}
-	}
-	if o, err := os.Stat(m.out.file); err == nil && os.SameFile(st, o) {
-		return usageError(cmd, fmt.Errorf("--repair and -o both name %s", m.repair))
 	}
 	if st.Mode().IsRegular() && st.Mode().Perm()&0o200 == 0 {
 		return fmt.Errorf("%s is write-protected: give --repair another name", m.repair)
@@ -175,8 +175,12 @@ func (m *memcheck) verdict() error {
 }
 
 func (m *memcheck) write(cmd *cobra.Command) error {
+	own := m.out.format == "text" || m.out.json() // which say it of each pool
+	if partial := m.checked.Partial(); partial != "" && !own {
+		m.in.warn(cmd, &m.out, "not all of the heap could be checked: "+partial)
+	}
 	d := &report.Document{Findings: m.in.findings, Symbols: m.sym, Warnings: m.in.warnings, Notes: m.in.notes}
-	if len(m.checked.Pools) == 0 || m.out.format != "text" && !m.out.json() {
+	if len(m.checked.Pools) == 0 || !own {
 		return m.out.document(cmd, d)
 	}
 	return m.out.write(cmd, func(w io.Writer, o report.Options) error {

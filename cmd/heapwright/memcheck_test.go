@@ -50,10 +50,10 @@ func runOn(in []byte, args ...string) (code int, out string) {
 // the pool.
 func TestMemcheckOfPools(t *testing.T) {
 	l := layout.LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true, TaskStat: true, Tasks: 64, MulPool: true}
-	const base = 0x80000000
+	const base heap.Addr = 0x80000000
 	first := liteosPool(t, l, base)
 	ram := append(first[:len(first):len(first)], noise(4096)...)
-	second := heap.Addr(base + len(ram))
+	second := base + heap.Addr(len(ram))
 	ram = append(ram, liteosPool(t, l, second)...)
 	node := len(first) + 4096 + l.Offsets().FirstNode
 	copy(ram[node+l.Offsets().Head+16:], bytes.Repeat([]byte{'x'}, 40)) // past the end of the first payload
@@ -73,7 +73,7 @@ func TestMemcheckOfPools(t *testing.T) {
 	if code != exitCorruption || got.Pool != "0x80000000" || len(got.Pools) != 2 || len(got.Findings) != 1 {
 		t.Fatalf("exit code %d, %+v", code, got)
 	}
-	if f := got.Findings[0]; f.Pool != second.String() || f.Culprit != (heap.Addr(base+node)).String() {
+	if f := got.Findings[0]; f.Pool != second.String() || f.Culprit != (base + heap.Addr(node)).String() {
 		t.Errorf("%+v", f)
 	}
 	if n := got.Nodes; n != (struct{ Used, Free int }{64, 16}) || got.Pools[0].Nodes != got.Pools[1].Nodes {
@@ -94,12 +94,20 @@ func FuzzDump(f *testing.F) {
 	f.Add([]byte(":1001000000000000000000000000000000000000EF\n:00000001FF\n"))
 	f.Add([]byte("\x1f\x8b\x08"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, verb := range []string{"memcheck", "memused"} {
-			code, out := runOn(b, verb, "-", "--format", "json", "--layout", "liteos")
-			if code == exitLeak || code > exitInconclusive {
+		for _, verb := range []string{"memcheck", "memused", "leaks", "map", "explain"} {
+			args := []string{verb, "-", "--format", "json", "--layout", "liteos"}
+			if verb == "explain" {
+				args = append(args, "0x1200")
+			}
+			code, out := runOn(b, args...)
+			if code == exitLeak && verb != "leaks" || code > exitInconclusive {
 				t.Errorf("%s: exit code %d", verb, code)
 			}
-			if i := strings.Index(out, "{"); code != exitInput && (i < 0 || !json.Valid([]byte(strings.TrimSpace(out[i:])))) {
+			if code == exitInput {
+				continue
+			}
+			var document map[string]any // messages stand around it
+			if i := strings.Index(out, "{"); i < 0 || json.NewDecoder(strings.NewReader(out[i:])).Decode(&document) != nil {
 				t.Errorf("%s: %q", verb, out)
 			}
 		}

@@ -31,8 +31,9 @@ func newMemused() *cobra.Command {
 		Short: "List the used nodes of a listing or dump, with function names",
 		Long: `List the used nodes of a dumped heap, or of a listing in a console log, the last
 one unless told otherwise, with the functions that allocated them; or with -g
-the call chains and how many nodes each holds. The text of LiteOS listings is a
-console log again, which any verb reads.
+the call chains and how many nodes each holds. The text of a LiteOS listing from
+a log is a console log again, which any verb reads; that of a dump, which has
+sizes, is not: its JSON is for programs.
 
 The size of a node is what was asked for or, in dumps of allocators that do not
 record that, what its user may write. The total counts headers and padding.

@@ -157,8 +157,8 @@ func (c lastComplete) listing() leak.Listing {
 
 // mappings returns how the program that sym knows lies in memory.
 func mappings(sym heap.Symbolizer) []heap.Mapping {
-	if l, ok := sym.(*loaded); ok {
-		return l.Mappings()
+	if t := tableOf(sym); t != nil {
+		return t.Mappings()
 	}
 	return nil
 }

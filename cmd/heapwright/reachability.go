@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/image"
 	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/leak"
 	"github.com/heapwright/heapwright/reach"
@@ -22,11 +23,13 @@ type reachability struct {
 	// empty: they are all there.
 	gaps      string
 	unaligned bool
+	// variable names the variable of the program at an address, "" if none is.
+	variable func(heap.Addr) string
 }
 
 // reachability looks for the nodes of a dump that nothing leads to.
 func (in *input) reachability(d *dump, unaligned bool) (*reachability, error) {
-	r := &reachability{unaligned: unaligned}
+	r := &reachability{unaligned: unaligned, variable: in.variable}
 	err := d.do(func() (err error) {
 		e := in.rootEvidence(d)
 		if r.roots, err = reach.FindRoots(e); err != nil {
@@ -38,8 +41,15 @@ func (in *input) reachability(d *dump, unaligned bool) (*reachability, error) {
 		}
 		x := explainer{d: d}
 		size, order := x.pointers()
-		r.result, err = reach.Analyse(d.ctx, d.image, pools, r.roots.List, reach.Options{PointerSize: size, Order: order, Unaligned: unaligned})
-		r.gaps = r.missing(&e)
+		d.progress.doing("looking for pointers in")
+		r.result, err = reach.Analyse(d.ctx, d.image, pools, r.roots.List, reach.Options{
+			PointerSize: size, Order: order, Unaligned: unaligned,
+			Progress: func(done, total uint64) {
+				d.progress.size.Store(int64(total))
+				d.progress.read.Store(int64(done))
+			},
+		})
+		r.gaps = r.missing(d, &e)
 		return err
 	})
 	if errors.Is(err, reach.ErrNoRoots) {
@@ -58,7 +68,10 @@ func (in *input) rootEvidence(d *dump) reach.Evidence {
 		e.Sections = in.program.Data()
 	}
 	for _, t := range d.image.Registers() {
-		e.Threads = append(e.Threads, reach.Thread{Name: fmt.Sprintf("thread %d", t.ID), SP: t.SP, Registers: t.Regs})
+		e.Threads = append(e.Threads, reach.Thread{
+			Name: fmt.Sprintf("thread %d", t.ID), SP: t.SP, Registers: t.Regs,
+			RegisterName: func(i int) string { return image.RegisterName(d.image.Machine(), i) },
+		})
 	}
 	if !strings.Contains(d.image.Format(), "core") {
 		return e
@@ -77,7 +90,7 @@ const fewReached = 50
 
 // missing says which roots are not known. A register more or less is not worth
 // mentioning: see leak.Unreferenced.
-func (r *reachability) missing(e *reach.Evidence) string {
+func (r *reachability) missing(d *dump, e *reach.Evidence) string {
 	switch {
 	case r.result == nil:
 		return ""
@@ -85,6 +98,8 @@ func (r *reachability) missing(e *reach.Evidence) string {
 		return r.roots.Partial
 	case r.result.Partial != "":
 		return r.result.Partial
+	case d.image.Partial() != "":
+		return "the dump is not complete: " + d.image.Partial()
 	case len(e.Sections) == 0 && len(e.Segments) == 0:
 		return "where the program's variables are is not known: give its ELF file with --symbols"
 	case r.result.Reachable.Nodes*fewReached < r.result.Used.Nodes:
@@ -148,7 +163,7 @@ func (r *reachability) standing(d *dump, e *report.Explanation, sym heap.Symboli
 	s.More = more || len(pointers) > most
 	for i := range pointers[:min(most, len(pointers))] {
 		p := &pointers[i]
-		s.Pointers = append(s.Pointers, report.Word{Addr: p.Word, Value: p.Value, Text: pointerText(p, names)})
+		s.Pointers = append(s.Pointers, report.Word{Addr: p.Word, Value: p.Value, Text: r.pointerText(p, names)})
 	}
 	return s
 }
@@ -177,7 +192,7 @@ func (r *reachability) paths(d *dump, addresses []heap.Addr, sym heap.Symbolizer
 			if left[i] > 0 && k == maxSteps/2 {
 				steps[i] = append(steps[i], plain.Plural(left[i], "more node"))
 			}
-			steps[i] = append(steps[i], holder(&path[k], names)+pointsTo(&path[k]))
+			steps[i] = append(steps[i], r.holder(&path[k], names)+pointsTo(&path[k]))
 		}
 	}
 	return steps
@@ -215,11 +230,14 @@ func nodeNames(d *dump, addresses []heap.Addr, sym heap.Symbolizer) map[heap.Add
 }
 
 // holder says what holds a pointer.
-func holder(p *reach.Pointer, names map[heap.Addr]string) string {
+func (r *reachability) holder(p *reach.Pointer, names map[heap.Addr]string) string {
 	switch {
 	case p.Root != "" && p.Word == 0:
 		return p.Root
 	case p.Root != "":
+		if name := r.variable(p.Word); name != "" {
+			return name + " in " + p.Root
+		}
 		return fmt.Sprintf("%s %s", p.Root, p.Word)
 	case p.Holder == 0:
 		return fmt.Sprintf("memory %s", p.Word)
@@ -248,8 +266,8 @@ func pointsTo(p *reach.Pointer) string {
 }
 
 // pointerText describes a pointer to a node.
-func pointerText(p *reach.Pointer, names map[heap.Addr]string) string {
-	s := holder(p, names) + pointsTo(p)
+func (r *reachability) pointerText(p *reach.Pointer, names map[heap.Addr]string) string {
+	s := r.holder(p, names) + pointsTo(p)
 	switch {
 	case p.HolderState == reach.Free:
 		s += " (a free node: no reference)"

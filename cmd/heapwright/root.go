@@ -113,15 +113,29 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// unknownVerb complains about a verb. Who gives a file instead means leaks.
+// unknownVerb complains about a verb. Who gives a file instead means leaks or, of
+// memory, memcheck.
 func unknownVerb(root *cobra.Command, verb string) error {
 	hint := ""
 	if like := root.SuggestionsFor(verb); len(like) > 0 {
 		hint = fmt.Sprintf(": did you mean %s?", like[0])
 	} else if st, err := os.Stat(verb); err == nil && st.Mode().IsRegular() {
-		hint = fmt.Sprintf(", but a file: try heapwright leaks %s", verb)
+		hint = fmt.Sprintf(", but a file: try heapwright %s %s", verbFor(verb, st.Size()), verb)
 	}
 	return usageError(root, fmt.Errorf("%q is not a verb%s", verb, hint))
+}
+
+// verbFor returns the verb that shows most of what a file holds.
+func verbFor(path string, size int64) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return "leaks"
+	}
+	defer f.Close()
+	if memory, err := isMemoryFile(f, size); err == nil && memory {
+		return "memcheck"
+	}
+	return "leaks"
 }
 
 // flagError says what a flag wants in place of what parsing it said.

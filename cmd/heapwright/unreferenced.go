@@ -14,19 +14,24 @@ import (
 // unreferenced adds to growth what a search for pointers tells about the last
 // listing, if that is a dump; source is where the listing was read.
 func (v *leaks) unreferenced(cmd *cobra.Command, sources []string, source string, growth *leak.Growth, sym heap.Symbolizer) error {
-	if source == "" || v.in.lastDump != source {
+	d := v.in.kept
+	switch {
+	case v.in.lastDump == "":
 		return nil
-	}
-	if !slices.Contains(sources, source) {
-		growth.Unreferenced = &leak.Unreferenced{Why: "a dump that is read from standard input is gone by then; give it as a file"}
+	case d != nil && d.name == source: // which may be a pipe
+		d.resume(cmd, source)
+	case !slices.Contains(sources, source): // a listing in a log, whose source ends with a line
 		return nil
+	case special(source):
+		growth.Unreferenced = &leak.Unreferenced{Why: "they are not looked for, as " + source + " can be read only once"}
+		return nil
+	default:
+		var err error
+		if d, err = v.in.openDump(cmd, source); err != nil {
+			return err
+		}
+		defer d.close()
 	}
-	d, err := v.in.openDump(cmd, source)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	d.progress.doing("looking for pointers in")
 	r, err := v.in.reachability(d, v.unaligned)
 	if err != nil {
 		return err
@@ -42,6 +47,9 @@ func (v *leaks) unreferenced(cmd *cobra.Command, sources []string, source string
 			r.count(losses, &heap.Snapshot{Pool: d.poolName(p), Owners: p.About().Owners}, p)
 		}
 		losses.Finish(r.gaps, v.unaligned, func(samples []heap.Addr) [][]string { return r.paths(d, samples, sym) })
+		if !v.unaligned && r.gaps == "" && growth.Unreferenced.Direct.Nodes > 0 {
+			v.in.notes = append(v.in.notes, "unreferenced nodes: --unaligned looks for pointers at odd addresses, too, and confirms what is lost without any")
+		}
 		return nil
 	})
 }

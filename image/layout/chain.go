@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/heapwright/heapwright/heap"
@@ -114,11 +115,16 @@ type chainLayout interface {
 	fill(n *heap.Node, s *chainSeen)
 }
 
-// A chainWhole is a chainLayout that can tell whether what is known of a head
-// after expect is all that makes it right. Without, it is taken to be if the
-// length is and all bytes between the first and last wrong one are known.
+// A chainWhole is a chainLayout that can say that what is known of a head after
+// expect does not make it right, though it is all that was overwritten.
 type chainWhole interface {
 	whole(s *chainSeen, known []bool) bool
+}
+
+// A chainForeign is a chainLayout in which a head can begin with bytes that are
+// not its own.
+type chainForeign interface {
+	foreign(s *chainSeen) int
 }
 
 // A chainStrider is a chainLayout that goes over sound nodes faster than the
@@ -376,11 +382,20 @@ func (w *chainWalk) finish(size, extra uint64) {
 // not there.
 func chainStack(room heap.Stack, b []byte, w int) heap.Stack {
 	n := min(len(room), len(b)/w)
-	for n > 0 && word(b[(n-1)*w:], w) == 0 {
+	if w == 8 {
+		for n > 0 && binary.LittleEndian.Uint64(b[n*8-8:]) == 0 {
+			n--
+		}
+		for i := range room[:n] {
+			room[i] = heap.Addr(binary.LittleEndian.Uint64(b[i*8:]))
+		}
+		return room[:n:n]
+	}
+	for n > 0 && binary.LittleEndian.Uint32(b[n*4-4:]) == 0 {
 		n--
 	}
-	for i := range n {
-		room[i] = heap.Addr(word(b[i*w:], w))
+	for i := range room[:n] {
+		room[i] = heap.Addr(binary.LittleEndian.Uint32(b[i*4:]))
 	}
 	return room[:n:n]
 }

@@ -44,7 +44,7 @@ func (w *chainWalk) examine(before, cur, next *chainSeen) *heap.Finding {
 	case cur.bad&chainNoLinks != 0:
 		f.Kind = heap.FreeDamaged
 	}
-	f.Recovered = cur.exact && w.restores(cur)
+	f.Recovered = cur.exact && w.restores(cur, have)
 	if before != nil && before.exact && before.at+before.size == cur.at {
 		f.Previous = w.nodeOf(before)
 	}
@@ -62,32 +62,61 @@ func (w *chainWalk) examine(before, cur, next *chainSeen) *heap.Finding {
 		cur.hitFrom = min(cur.hitFrom, int(span.Start-cur.at))
 		cur.hitTo = max(cur.hitTo, int(span.End-cur.at))
 		f.Subject = w.nodeOf(cur)
+		if to := min(cur.hitTo, len(j.known)); slices.Contains(j.known[min(cur.hitFrom, to):to], false) {
+			f.Detail = joinText(f.Detail, "what nobody else knows, as a call stack, is lost where it was overwritten")
+		} else if w.doubtful(cur, have) {
+			f.Unseen = append(f.Unseen, "whether what lies directly beside the damage was overwritten too, as a call stack or a task: nothing else tells what was there")
+		}
 	}
 	return f
 }
 
-// restores reports whether everything that the header claims is known.
-func (w *chainWalk) restores(cur *chainSeen) bool {
+// restores reports whether everything that was in the head is known: what is
+// wrong, and what may have been overwritten with it.
+func (w *chainWalk) restores(cur *chainSeen, have []byte) bool {
 	j := &w.judge
-	if cur.hitFrom == cur.hitTo {
+	if cur.hitFrom == cur.hitTo || w.doubtful(cur, have) {
 		return false
 	}
-	if l, ok := w.layout.(chainWhole); ok {
-		return l.whole(cur, j.known)
+	l, ok := w.layout.(chainWhole)
+	return !ok || l.whole(cur, j.known)
+}
+
+// doubtful reports whether a field that nobody else knows, as a call stack, was
+// overwritten or may have been, as it lies directly beside what was. Padding in
+// between holds nothing, and nobody allocated the end node.
+func (w *chainWalk) doubtful(cur *chainSeen, have []byte) bool {
+	if cur.at == w.end {
+		return false
 	}
-	for i := cur.hitFrom; i < cur.hitTo; i++ {
-		if !j.known[i] {
-			return false
+	const nothing, sure, lost = 0, 1, 2
+	j := &w.judge
+	is := make([]uint8, len(have))
+	for _, f := range w.layout.parts(cur.at, cur.free, have) {
+		for i := int(f.Start - cur.at); i < int(f.End-cur.at); i++ {
+			if is[i] = lost; j.known[i] {
+				is[i] = sure
+			}
 		}
 	}
-	return true
+	if l, ok := w.layout.(chainForeign); ok {
+		clear(is[:min(l.foreign(cur), len(is))])
+	}
+	from, to := cur.hitFrom, cur.hitTo
+	for from > 0 && is[from-1] == nothing {
+		from--
+	}
+	for to < len(is) && is[to] == nothing {
+		to++
+	}
+	return slices.Contains(is[max(from-1, 0):min(to+1, len(is))], lost)
 }
 
 // detail says what is wrong with the header of s.
 func (w *chainWalk) detail(s *chainSeen) string {
 	var parts []string
 	if s.bad&chainNoMark != 0 {
-		parts = append(parts, "a constant in it is wrong")
+		parts = append(parts, "a magic or a flag in it is wrong")
 	}
 	if s.bad&chainNoSize != 0 {
 		switch {

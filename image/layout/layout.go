@@ -2,18 +2,31 @@
 // walks their nodes, judges what is damaged, says which bytes a repair would
 // write, and encodes heaps byte for byte.
 //
-// One group of files per allocator. LiteOS 5.0 bestfit (liteos*.go):
+// What is the same for all: pool.go has what is asked of a pool and how pools
+// are found, this file what a walk gives, memory.go memory as a walk reads it.
+//
+// One group of files per allocator, with the same division of work. Those of
+// LiteOS 5.0 bestfit:
 //
 //	liteos.go         the configuration, and the offsets that follow from it
 //	liteos_header.go  one control header: decode, judge, compare
 //	liteos_find.go    pools anywhere in memory
-//	liteos_detect.go  which configuration it is, with the evidence
+//	liteos_hints.go   what configuration, debug information and variables say
+//	liteos_detect.go  which configuration holds, with the evidence
 //	liteos_walk.go    from node to node, past all damage
 //	liteos_fast.go    the same over nodes with which nothing is wrong
 //	liteos_sync.go    how to go on where the headers end
-//	liteos_judge.go   what each damaged header means
+//	liteos_judge.go   what each damaged header means, and what repairs it
 //	liteos_lists.go   pool head, free lists, totals
+//	liteos_links.go   which link of a free list is wrong
+//	liteos_places.go  what overwriting bytes point to and are copies of
+//	liteos_fields.go  the fields of one node's head
 //	liteos_encode.go  the other direction
+//
+// The others are heapwright*.go (the pool of this module), openharmony*.go
+// (LiteOS-M and LiteOS-A), nuttx*.go (mm_heap) and rtthread*.go (small memory
+// and memheap). chain*.go is what the last two share: heaps whose headers name
+// their neighbours and hold nothing that proves them.
 //
 // Nothing read is trusted. Every loop goes forward or is counted, so a walk
 // ends in time linear in the size of the pool whatever that holds; memory is

@@ -1,7 +1,9 @@
 package layout
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/heapwright/heapwright/heap"
@@ -66,15 +68,53 @@ func walk(b *testing.B, p *LiteOSPool, n int, report func(*heap.Finding)) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/node")
 }
 
-// BenchmarkFind looks for a pool in 1 GiB, most of it zeroes.
+// BenchmarkFind finds a pool in the middle of 1 GiB and walks over it. The other
+// memory is zeroes, or random, or words of a program: small numbers, addresses,
+// and empty lists, which point to themselves as a pool does.
 func BenchmarkFind(b *testing.B) {
-	m, _ := large(b, both, 10_000)
-	ram := Bytes{Data: make([]byte, 1<<30)}
-	copy(ram.Data[m.Addr:], m.Data)
-	b.SetBytes(1 << 30)
-	for b.Loop() {
-		if found, _, _ := Find(ram, Hints{}); len(found) != 1 {
-			b.Fatal("not found")
-		}
+	const size = 1 << 30
+	both := LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true}
+	pool, h := large(b, both, 1_000_000)
+	for _, d := range []struct {
+		rest string
+		word func(i int) uint32
+	}{
+		{"zeroes", nil},
+		{"random", func(int) uint32 { return rand.Uint32() }},
+		{"program", func(i int) uint32 {
+			switch at := uint32(0x10000 + i); i >> 2 & 63 {
+			case 0, 1, 2, 3:
+				return at &^ 7
+			case 4, 5, 6, 7:
+				return at*2654435761>>4&^3 + 0x10000
+			}
+			return uint32(i) * 2654435761 >> 26
+		}},
+	} {
+		b.Run("rest="+d.rest, func(b *testing.B) {
+			m := Bytes{Addr: 0x10000, Data: make([]byte, size)}
+			for i := 0; d.word != nil && i < size; i += 4 {
+				binary.LittleEndian.PutUint32(m.Data[i:], d.word(i))
+			}
+			moved := *h
+			moved.Addr = m.Addr + size/2
+			at, _, err := moved.Encode()
+			if err != nil || len(at) != len(pool.Data) {
+				b.Fatal(err)
+			}
+			copy(m.Data[size/2:], at)
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				found, _, err := Find(m, Hints{})
+				if err != nil || len(found) != 1 {
+					b.Fatal(len(found), err)
+				}
+				s := found[0].Walk(func(*heap.Node) bool { return true }, func(f *heap.Finding) { b.Error(f) })
+				if n := s.Stats.UsedNodes + s.Stats.FreeNodes; n != uint64(len(h.Nodes)) {
+					b.Fatal(n)
+				}
+			}
+		})
 	}
 }

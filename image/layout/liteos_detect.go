@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -54,6 +55,17 @@ func (c *candidate) say(points int, format string, args ...any) {
 	c.evidence = append(c.evidence, fmt.Sprintf(format, args...))
 }
 
+// beyond returns the evidence for c that there is not for other.
+func (c *candidate) beyond(other *candidate) string {
+	var more []string
+	for _, text := range c.evidence {
+		if !slices.Contains(other.evidence, text) {
+			more = append(more, text)
+		}
+	}
+	return strings.Join(more, ", ")
+}
+
 // detect tries all configurations at addr, and returns those that have
 // something to be said for them, the likeliest first.
 func (m *ram) detect(addr heap.Addr, h *liteHints) []*candidate {
@@ -91,10 +103,16 @@ func nodeLayouts(l LiteOS) []LiteOS {
 func (m *ram) heads(addr heap.Addr, bits64 bool, known *LiteOS) []LiteOS {
 	o := LiteOS{Bits64: bits64}.Offsets()
 	at, ok := m.findLists(addr, o.Word)
+	// With the first or the last of the lists damaged, a row that begins with the
+	// next pair or the one in front looks as good: the nodes tell which is right.
+	pair := 2 * o.Word
 	var all []LiteOS
 	add := func(l LiteOS) {
 		l.Bits64 = bits64
-		if l.Validate() == nil && (!ok || l.Offsets().Lists == at) && !slices.Contains(all, l) {
+		if l.Validate() != nil || slices.Contains(all, l) {
+			return
+		}
+		if lists := l.Offsets().Lists; !ok || lists == at || lists == at-pair || lists == at+pair {
 			all = append(all, l)
 		}
 	}
@@ -110,8 +128,9 @@ func (m *ram) heads(addr heap.Addr, bits64 bool, known *LiteOS) []LiteOS {
 	}
 	for _, mul := range []bool{true, false} {
 		add(LiteOS{MulPool: mul})
-		for d := range 3 { // of up to two words of padding and chain
-			add(LiteOS{TaskStat: true, Tasks: (at-o.Lists)/8 - d, MulPool: mul})
+		most := (at + pair - o.Lists) / 8
+		for d := range 4 + 2*pair/8 { // up to 24 bytes are no counts of tasks: totals, padding, chain
+			add(LiteOS{TaskStat: true, Tasks: most - d, MulPool: mul})
 		}
 	}
 	return all
@@ -223,15 +242,28 @@ func (m *ram) score(addr heap.Addr, l LiteOS) *candidate {
 		return nil
 	}
 	if l.MulPool {
-		next, _ := m.word(addr+heap.Addr(o.NextPool), o.Word)
-		if self, ok := m.word(heap.Addr(next), o.Word); next != 0 && ok && self == next && next != uint64(addr) {
-			c.next = heap.Addr(next)
-			c.say(1, "another pool is chained to it, at %s", c.next)
-		} else if next == 0 {
-			c.score++
-		}
+		c.chain(m, &o)
 	}
 	return c
+}
+
+// chain looks at the address of the next pool. With words of 8 bytes that is as
+// long as the counts of one task, and lies 4 bytes further on: a configuration
+// without chain and with one task more has bytes in use in front of it, and in its
+// place the most there were of them, and padding.
+func (c *candidate) chain(m *ram, o *Offsets) {
+	next, _ := m.word(c.addr+heap.Addr(o.NextPool), o.Word)
+	self, ok := m.word(heap.Addr(next), o.Word)
+	used, _ := m.word(c.addr+heap.Addr(o.NextPool-4), 4)
+	switch {
+	case c.layout.TaskStat && o.Word == 8 && (used != 0 || next != 0 && next <= c.size):
+		c.score--
+	case next == 0:
+		c.score++
+	case ok && self == next && next != uint64(c.addr):
+		c.next = heap.Addr(next)
+		c.say(1, "another pool is chained to it, at %s", c.next)
+	}
 }
 
 // walker returns a walker over the pool as it would be.

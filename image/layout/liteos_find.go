@@ -50,8 +50,8 @@ func (f *liteFinder) add(addr heap.Addr, why string) bool {
 		if addr == p.Addr && why != "" {
 			p.about.Evidence = append(p.about.Evidence, why)
 		}
-		if addr >= p.Addr && uint64(addr-p.Addr) < p.Size {
-			return true // within a pool
+		if addr == p.Addr || p.solid() && p.holds(addr) {
+			return true
 		}
 	}
 	if len(f.pools) >= maxPools {
@@ -67,6 +67,15 @@ func (f *liteFinder) add(addr heap.Addr, why string) bool {
 	f.pools = append(f.pools, p)
 	return true
 }
+
+// holds reports whether addr lies in the pool.
+func (p *LiteOSPool) holds(addr heap.Addr) bool {
+	return addr >= p.Addr && uint64(addr-p.Addr) < p.Size
+}
+
+// solid reports whether most of the nodes looked at are sound. The head of a
+// former pool can reach over another that is there now; then it holds few.
+func (p *LiteOSPool) solid() bool { return 2*p.about.Sound > p.about.Seen }
 
 // search looks for pools everywhere.
 func (f *liteFinder) search() {
@@ -101,16 +110,21 @@ func (f *liteFinder) search() {
 		}
 	}
 	for i := 0; i < len(f.pools); i++ {
-		if next := f.pools[i].Next; next != 0 {
+		p := f.pools[i]
+		switch next := p.Next; {
+		case next == 0:
+		case p.holds(next):
+			f.hints.notes = append(f.hints.notes, fmt.Sprintf("the pool at %s, chained to the one at %s, lies in a buffer of that and is not read: it can be by its own address", next, p.Addr))
+		default:
 			f.add(next, "")
 		}
 	}
 }
 
-// behind returns where the pool ends that p lies in.
+// behind returns where the pool ends that p lies in; 0: nothing is certain there.
 func (f *liteFinder) behind(p heap.Addr) heap.Addr {
 	for _, pool := range f.pools {
-		if p >= pool.Addr && uint64(p-pool.Addr) < pool.Size {
+		if pool.solid() && pool.holds(p) {
 			return pool.Addr + heap.Addr(pool.Size)
 		}
 	}
@@ -167,12 +181,25 @@ func (m *ram) headLike(p heap.Addr) (ended, can bool) {
 			continue
 		}
 		can = true
-		last, ok := m.word(p+heap.Addr(size)-4, 4)
-		if head := last & sizeMask; ok && last>>30 == 2 && head >= 16 && head <= maxHead && head%4 == 0 {
-			ended = true
-		}
+		ended = ended || m.endNode(p+heap.Addr(size))
 	}
 	return ended, can
+}
+
+// endNode reports whether the node in front of end is used, no more than a head,
+// and holds the magic of its place.
+func (m *ram) endNode(end heap.Addr) bool {
+	last, ok := m.word(end-4, 4)
+	head := heap.Addr(last & sizeMask)
+	if !ok || last>>30 != 2 || uint64(head) < 16 || uint64(head) > maxHead || head%4 != 0 {
+		return false
+	}
+	for _, own := range []heap.Addr{head, head / 2} { // without and with a backup in front
+		if magic, ok := m.word(end-own, 4); ok && uint32(magic) == ^uint32(end-own) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxHead is the longest node head there is.
@@ -219,9 +246,13 @@ func (m *ram) openLiteOS(addr heap.Addr, h *liteHints) *LiteOSPool {
 		}
 	}
 	p := best.pool(m)
+	p.program = h.program
 	p.about.Evidence = append(p.about.Evidence, h.evidence...)
 	if best.score < enough {
 		p.about.Doubts = append(p.about.Doubts, "little speaks for a pool: it was looked for at this address only")
+	}
+	if more := all[0].beyond(best); best.score < all[0].score && more != "" {
+		p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("what is known besides the memory decides; by the memory alone %s fits better: %s", all[0].layout, more))
 	}
 	for _, text := range broken {
 		p.about.Doubts = append(p.about.Doubts, text+", but the memory is not like that; what holds there counts")

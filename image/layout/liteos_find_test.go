@@ -71,3 +71,101 @@ func TestCutShort(t *testing.T) {
 		t.Errorf("%d nodes, want %d", len(nodes), want)
 	}
 }
+
+// TestAmongLists: lists that are empty point to themselves as a pool's head does.
+// A pool in memory full of them is found, by its end node and without one.
+func TestAmongLists(t *testing.T) {
+	h := four(LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true}, true)
+	pool, _, err := h.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := Bytes{Addr: h.Addr - 0x20000, Data: make([]byte, 0x40000)}
+	for i := 0; i < len(m.Data); i += 8 {
+		putWord(m.Data[i:], 4, uint64(m.Addr)+uint64(i))
+		putWord(m.Data[i+4:], 4, uint64(m.Addr)+uint64(i))
+	}
+	copy(m.Data[0x20000:], pool)
+	if found, _ := pools(m, Hints{}); len(found) != 1 || found[0].Addr != h.Addr {
+		t.Errorf("found %+v", found)
+	}
+	clear(m.Data[0x20000+len(pool)-8:][:8])
+	if found, _ := pools(m, Hints{}); len(found) != 1 || found[0].Addr != h.Addr {
+		t.Errorf("with a damaged end node: %+v", found)
+	}
+}
+
+// TestEveryHead: the head of a pool is recognised for what it is, whatever of it
+// is configured. The word for the next pool is as long as the counts of one task
+// on a 64-bit machine.
+func TestEveryHead(t *testing.T) {
+	for _, wide := range []bool{false, true} {
+		for _, mul := range []bool{false, true} {
+			for _, tasks := range []int{0, 1, 15, 64, 128} {
+				l := LiteOS{Bits64: wide, HeadBackup: true, TaskStat: tasks > 0, Tasks: tasks, MulPool: mul}
+				h := four(l, true)
+				h.Nodes[1].Task = uint16(tasks)
+				pool, _, err := h.Encode()
+				if err != nil {
+					t.Fatal(err)
+				}
+				found, _ := pools(Bytes{Addr: h.Addr, Data: pool}, Hints{})
+				if len(found) != 1 || found[0].Layout != l || len(found[0].about.Doubts) > 0 {
+					t.Errorf("%s: found %+v", l, found)
+				}
+			}
+		}
+	}
+}
+
+// TestFormerHead: the head of a former pool that reaches over the one that is
+// there now, to the same end node, and lists in front of its nodes, do not hide
+// that.
+func TestFormerHead(t *testing.T) {
+	for _, l := range everyKind {
+		h := fiveOf(l)
+		pool, _, err := h.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := l.Offsets()
+		former := h.Addr - 0x1000
+		m := Bytes{Addr: former, Data: append(make([]byte, 0x1000), pool...)}
+		putWord(m.Data, o.Word, uint64(former))
+		putWord(m.Data[o.PoolSize:], 4, uint64(len(m.Data)))
+		for i := range 2 * freeLists {
+			putWord(m.Data[o.Lists+i*o.Word:], o.Word, uint64(former)+uint64(o.Lists+i&^1*o.Word))
+		}
+		found, _ := pools(m, Hints{})
+		if len(found) != 1 || found[0].Addr != h.Addr {
+			t.Errorf("%s: found %+v", l, found)
+		}
+	}
+}
+
+// TestPoolInABuffer: that a chained pool lies in a buffer of the other is said.
+func TestPoolInABuffer(t *testing.T) {
+	l := LiteOS{HeadBackup: true, MulPool: true}
+	inner := fiveOf(l)
+	outer := fiveOf(l)
+	outer.Nodes[1].Size = 4000
+	_, starts, err := outer.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner.Addr = starts[1] + 0x100
+	b, _, err := inner.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer.Next = inner.Addr
+	m, _, err := outer.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(m[inner.Addr-outer.Addr:], b)
+	found, notes := pools(Bytes{Addr: outer.Addr, Data: m}, Hints{})
+	if len(found) != 1 || found[0].Addr != outer.Addr || len(notes) != 1 || !strings.Contains(notes[0], inner.Addr.String()) {
+		t.Errorf("found %+v, notes %q", found, notes)
+	}
+}

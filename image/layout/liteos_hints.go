@@ -14,6 +14,8 @@ type liteHints struct {
 	// head has the configuration of the pools' heads if that is known. It helps
 	// where the lists in a head are not to be seen.
 	head *LiteOS
+	// program is the one whose memory it is; nil: not known.
+	program heap.Program
 	// enough is the score from which a place is taken for a pool.
 	enough int
 	// evidence says where the rules are from, notes what could not be used.
@@ -39,7 +41,7 @@ func (h *liteHints) broken(l *LiteOS) (texts []string) {
 
 // readLiteHints takes from the hints what concerns LiteOS.
 func readLiteHints(h *Hints) *liteHints {
-	l := &liteHints{enough: enough}
+	l := &liteHints{enough: enough, program: h.Program}
 	if h.PointerSize != 0 {
 		text := fmt.Sprintf("the machine's pointers have %d bytes", h.PointerSize)
 		l.rule(text, func(c *LiteOS) bool { return c.Offsets().Word == h.PointerSize })

@@ -82,7 +82,8 @@ func configured(l LiteOS) map[string]string {
 
 // TestHintsDecide: two layouts have headers of the same length, and the first
 // word of every call stack looks like a size that was asked for. Whoever knows
-// the configuration decides which of them it is; there is no doubt then.
+// the configuration decides which of them it is, and what speaks for the other is
+// told.
 func TestHintsDecide(t *testing.T) {
 	stacks := LiteOS{LeakCheck: true, LRs: 3}
 	sizes := LiteOS{LeakCheck: true, LRs: 2, RecordInfo: true}
@@ -104,8 +105,11 @@ func TestHintsDecide(t *testing.T) {
 		"both":          {Program: described(stacks), Config: configured(stacks), PointerSize: 4},
 	} {
 		found, notes := pools(m, hints)
-		if len(found) != 1 || found[0].Layout != stacks || len(found[0].about.Doubts) > 0 || len(notes) > 0 {
+		if len(found) != 1 || found[0].Layout != stacks || len(found[0].about.Doubts) != 1 || len(notes) > 0 {
 			t.Errorf("%s: %+v, %q", name, found, notes)
+		}
+		if doubt := found[0].about.Doubts[0]; !strings.Contains(doubt, sizes.String()+" fits better: the word behind the links is, in 20 of 20 used nodes, a size") {
+			t.Errorf("%s: %s", name, doubt)
 		}
 		want := map[string]string{"structures": "linkReg at 12", "configuration": "LOS_RECORD_LR_CNT=3", "both": "the structure LosMemDynNode of a node has 28 bytes"}[name]
 		if !strings.Contains(strings.Join(found[0].about.Evidence, "\n"), want) {

@@ -80,6 +80,13 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 			}
 		}
 	}
+	if lrs && ownBad && f.Subject != nil && f.Span.Len() > 0 && w.besideLRs(cur, f.Span) {
+		if s := f.Subject.Stack; len(s) > 0 && s[0] == 0 { // no call returns there
+			lrs, f.Subject.Stack = false, nil
+		} else {
+			f.Detail = joinText(f.Detail, "its call stack lies beside what was overwritten, and nothing tells whether it is whole")
+		}
+	}
 	if !lrs && w.o.LRs > 0 && ownBad {
 		f.Detail = joinText(f.Detail, "its call stack was overwritten too, and of that there is no backup")
 	}
@@ -92,6 +99,11 @@ func (w *walker) explain(f *heap.Finding, before, cur *seen, have []byte) {
 	o := damage.Overwrite{
 		At: cur.at, Have: have, Want: w.judge.want, Known: w.judge.known,
 		Previous: f.Previous, Subject: f.Subject, Trail: w.judge.trail, Heads: "its head",
+		Word: w.o.Word,
+	}
+	if w.report != nil { // else nobody reads what the bytes look like
+		o.Where = w.where
+		o.CopyOf = func(first, end int) string { return w.copyOf(cur.at, have, first, end) }
 	}
 	if f.Previous != nil {
 		from := max(before.at+heap.Addr(w.o.Head), cur.at-min(cur.at, ahead))
@@ -238,6 +250,22 @@ func (w *walker) outside(off, n, first, end int) bool {
 func (w *walker) intact(cur *seen, first, end int) bool {
 	o := &w.o
 	return cur.own == 0 || o.LRs == 0 || w.outside(o.Own+o.LR, o.LRs*o.Word, first, end)
+}
+
+// besideLRs reports whether between the damage and the LRs of cur there is
+// nothing that could show whether it goes on there.
+func (w *walker) besideLRs(cur *seen, damage heap.Span) bool {
+	o := &w.o
+	if o.LRs == 0 {
+		return false
+	}
+	from, to := o.LR, o.LR+o.LRs*o.Word
+	if o.Orig >= 0 { // of which there is no second copy either
+		from = o.Orig
+	}
+	ctl, word := cur.at+heap.Addr(o.Own), heap.Addr(o.Word)
+	start, end := ctl+heap.Addr(from), ctl+heap.Addr(to)
+	return damage.End <= start && start-damage.End < word || damage.Start >= end && damage.Start-end < word
 }
 
 // allKnown reports whether everything in [first, end) of the own header is

@@ -55,6 +55,7 @@ func TestCulprits(t *testing.T) {
 		{"double stomp", both, false, 1, 0, all('A', 172+72), []want{{1, heap.HeaderDamaged, 0, 0, 72}, {2, heap.BothDamaged, 0, 0, 72}}, "one overflow went through several nodes"},
 		{"underflow", both, false, 2, 72 - 4, all('U', 4), []want{{2, heap.HeaderDamaged, 2, 72 - 4, 4}}, "an underflow"},
 		{"underflow up to a call stack", both, false, 2, 72 - 6, all('U', 6), []want{{2, heap.HeaderDamaged, 2, 72 - 6, 6}}, "an underflow"},
+		{"underflow of one zero", both, false, 2, 72 - 1, all(0, 1), []want{{2, heap.HeaderDamaged, 2, 72 - 1, 1}}, "an underflow"},
 		{"stray", both, false, 2, 36 + 12, all('S', 6), []want{{2, heap.HeaderDamaged, -1, 36 + 12, 6}}, "a stray write"},
 		{"written after free", both, true, 3, 0, all('F', 72), []want{{3, heap.HeaderDamaged, 2, 0, 72}}, "after it had been freed"},
 		{"flipped bit", both, false, 2, 36 + 13, []byte{1 << 6}, []want{{2, heap.HeaderDamaged, -1, 36 + 13, 1}}, "single bit"},
@@ -110,4 +111,98 @@ func culprit(f heap.Finding, starts []heap.Addr) int {
 		}
 	}
 	return -1
+}
+
+// patchesTell applies the patches of a walk over what fault makes of a heap and
+// reports those that write something else than was there.
+func patchesTell(t *testing.T, h *LiteOSHeap, fault func(pool []byte, starts []heap.Addr)) []heap.Finding {
+	t.Helper()
+	clean, starts, err := h.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Clone(clean)
+	fault(bad, starts)
+	found, _ := pools(Bytes{h.Addr, bad}, Hints{At: h.Addr})
+	if len(found) != 1 || !sameNodes(found[0].Layout, h.Layout) || found[0].Layout.TaskStat != h.Layout.TaskStat {
+		t.Fatalf("opened %+v", found)
+	}
+	_, findings, s := walked(found[0])
+	for _, p := range s.Patches {
+		if want := clean[p.Addr-h.Addr:][:len(p.New)]; !bytes.Equal(p.New, want) {
+			t.Errorf("%s: patch at %s writes %x, there was %x\n%v", h.Layout, p.Addr, p.New, want, findings)
+		}
+	}
+	return findings
+}
+
+var everyKind = []LiteOS{
+	{},
+	{LeakCheck: true, LRs: 3},
+	{HeadBackup: true},
+	{LeakCheck: true, LRs: 3, HeadBackup: true},
+	{LeakCheck: true, LRs: 3, HeadBackup: true, Bits64: true},
+	{LeakCheck: true, LRs: 3, Bits64: true, TaskStat: true, Tasks: 64},
+	{TaskStat: true, Tasks: 64, MulPool: true},
+}
+
+func fiveOf(l LiteOS) *LiteOSHeap {
+	h := four(LiteOS{LRs: 3}, true)
+	h.Layout = l
+	for i := range h.Nodes {
+		h.Nodes[i].Stack = h.Nodes[i].Stack[:l.LRs]
+	}
+	return h
+}
+
+// TestBehindSeveral: what one write through several nodes leaves intact in the
+// node behind them, its link to a node that is gone among it, stays as it is.
+func TestBehindSeveral(t *testing.T) {
+	for _, l := range everyKind {
+		h := fiveOf(l)
+		for _, b := range []byte{0, 'A', 0xff} {
+			patchesTell(t, h, func(pool []byte, starts []heap.Addr) {
+				copy(pool[starts[1]-h.Addr:starts[4]-h.Addr], bytes.Repeat([]byte{b}, len(pool)))
+				if l.HeadBackup {
+					copy(pool[starts[4]-h.Addr:], bytes.Repeat([]byte{b}, l.Offsets().Own))
+				}
+				pool[starts[4]-h.Addr+heap.Addr(l.Offsets().Own)] ^= 0x10
+			})
+		}
+	}
+}
+
+// TestDamagedListHead: a damaged head of a list moves nothing.
+func TestDamagedListHead(t *testing.T) {
+	for _, l := range everyKind {
+		o := l.Offsets()
+		for list := range freeLists {
+			findings := patchesTell(t, fiveOf(l), func(pool []byte, _ []heap.Addr) {
+				putWord(pool[o.Lists+2*o.Word*list:], o.Word, 0x41414141)
+			})
+			for _, f := range findings {
+				if f.Kind != heap.FreeIndexWrong {
+					t.Errorf("%s, list %d: %v", l, list, f)
+				}
+			}
+			if len(findings) == 0 {
+				t.Errorf("%s, list %d: nothing is found", l, list)
+			}
+		}
+	}
+}
+
+// TestSizeOfAligned: the flags lie in the word of the size. Without backups the
+// word in front of the payload tells of them.
+func TestSizeOfAligned(t *testing.T) {
+	for _, l := range everyKind {
+		h := fiveOf(l)
+		h.Nodes[1].Gap = 24
+		o := l.Offsets()
+		for _, size := range []uint32{uint32(o.Head), 0x100, 0x12c, 0x41414140} {
+			patchesTell(t, h, func(pool []byte, starts []heap.Addr) {
+				putWord(pool[starts[1]-h.Addr+heap.Addr(o.Own+o.Size):], 4, uint64(size|usedBit&^alignBit))
+			})
+		}
+	}
 }

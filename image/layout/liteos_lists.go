@@ -13,15 +13,14 @@ import (
 // reported is not reported again.
 func (w *walker) checkHead() {
 	w.checkSelf()
-	damaged := w.survey.Findings > 0
 	var free uint64
 	var why string
-	if damaged || len(w.survey.Gaps) > 0 || w.survey.Stats.FreeNodes <= maxFollowed || !w.linked() {
+	if w.survey.Findings > 0 || len(w.survey.Gaps) > 0 || w.survey.Stats.FreeNodes <= maxFollowed || !w.linked() {
 		free, why = w.countLists()
 	} else {
 		free = w.survey.Stats.FreeNodes
 	}
-	if why == "" && free != w.survey.Stats.FreeNodes && !damaged && len(w.survey.Gaps) == 0 {
+	if why == "" && free != w.survey.Stats.FreeNodes && w.survey.Findings == 0 && len(w.survey.Gaps) == 0 {
 		why = fmt.Sprintf("the free lists hold %d nodes, the pool has %d free ones", free, w.survey.Stats.FreeNodes)
 	}
 	if why != "" {
@@ -142,11 +141,12 @@ func (w *walker) linked() bool {
 
 // countLists follows the free lists and counts their nodes. why says what is
 // wrong with the first list that is not sound though none of the headers
-// concerned has been reported.
+// concerned has been reported; where it is a single link that is wrong, that is
+// reported here.
 func (w *walker) countLists() (n uint64, why string) {
 	for i := range freeLists {
 		var odd string
-		if n, odd = w.countList(i, n); odd != "" && why == "" {
+		if n, odd = w.countList(i, n); odd != "" && !w.relink(i) && why == "" {
 			why = odd
 		}
 	}

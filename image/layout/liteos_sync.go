@@ -78,9 +78,10 @@ func (w *walker) infer(s *seen, haveOwn, haveCopy bool, backup *header) {
 	switch {
 	case haveOwn && magic(&own) || haveCopy && magic(backup) || s.at == w.end:
 		h.size |= usedBit
-	case link != nil:
+	case link != nil && link.before != 0 && link.behind != 0:
 	case haveOwn && own.length() == s.size && own.size>>30 != 1:
 		h.size |= own.size & usedBit
+	case link != nil:
 	default:
 		h.size |= usedBit // all free nodes are in the lists
 	}
@@ -390,6 +391,9 @@ func (w *walker) recut(cur, next *seen) {
 	}
 	if cur.known |= hasSize; !cur.exact {
 		cur.known &^= hasSize
+	}
+	if cur.h.used() && w.gapWord(cur.at, cur.size) != 0 { // the flags lie in the same word
+		cur.h.size |= alignBit
 	}
 	w.look(next, cur.at+cur.size, cur.at)
 }

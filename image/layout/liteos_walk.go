@@ -3,6 +3,7 @@ package layout
 import (
 	"fmt"
 
+	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
 )
 
@@ -16,8 +17,9 @@ type LiteOSPool struct {
 	// Next is the pool chained behind this one; 0: none.
 	Next heap.Addr
 
-	about About
-	mem   heap.RAM
+	about   About
+	mem     heap.RAM
+	program heap.Program // nil: not known
 }
 
 // About implements Pool.
@@ -67,15 +69,16 @@ type walker struct {
 	slow   bool // without stride
 	near   bool // looks no further than the next node, searches for none
 
-	b     header // scratch
-	node  heap.Node
-	stack heap.Stack
-	lost  uint64      // nodes
-	hit   []heap.Addr // damaged headers, as many as are explained
-	judge judge
-	spent uint64     // on searching, in bytes
-	free  []freeLink // what the free lists name, sorted; nil: not read yet
-	links linkSum    // of the free nodes given out
+	b      header // scratch
+	node   heap.Node
+	stack  heap.Stack
+	lost   uint64      // nodes
+	hit    []heap.Addr // damaged headers, as many as are explained
+	judge  judge
+	places *damage.Places // nil: not asked for yet
+	spent  uint64         // on searching, in bytes
+	free   []freeLink     // what the free lists name, sorted; nil: not read yet
+	links  linkSum        // of the free nodes given out
 }
 
 func (p *LiteOSPool) walker() *walker {
@@ -116,7 +119,7 @@ func (w *walker) run() {
 		}
 		if !cur.exact {
 			w.gap(cur)
-			next.prev = 0
+			w.look(next, next.at, 0) // nodes may lie between the two
 		}
 		w.emit(w.inFront(before, there), cur, next)
 		before, cur, next = cur, next, before

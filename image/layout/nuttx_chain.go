@@ -16,6 +16,7 @@ type nuttxChain struct {
 	base, end heap.Addr // the first node behind the guard, and the guard at the end
 	links     *mmLinks  // those of free nodes; nil: not looked at
 	stack     heap.Stack
+	walk      *chainWalk
 	unsure    heap.Addr // the last node of which nothing tells whether it is free
 }
 
@@ -109,6 +110,21 @@ func (c *nuttxChain) state(at, behind heap.Addr) (free, certain bool) {
 		return freed, true
 	}
 	return false, false
+}
+
+// foreign implements chainForeign: behind a used node its payload goes on in the
+// first word.
+func (c *nuttxChain) foreign(s *chainSeen) int {
+	if s.front == 0 {
+		if s.at == c.base {
+			return c.o.word
+		}
+		return 0
+	}
+	if free, sure := c.state(s.front, s.at); free || !sure {
+		return 0
+	}
+	return c.o.word
 }
 
 // infer implements chainLayout.
@@ -230,13 +246,5 @@ func (c *nuttxChain) fill(n *heap.Node, s *chainSeen) {
 	if o.levels == 0 || !s.intact(o.stack, o.levels*o.word) {
 		return
 	}
-	c.stack = c.stack[:0]
-	for i := range o.levels { // behind a zero lies what was there before
-		lr := word(b[o.stack+i*o.word:], o.word)
-		if lr == 0 {
-			break
-		}
-		c.stack = append(c.stack, heap.Addr(lr))
-	}
-	n.Stack = c.stack
+	n.Stack = c.levels(b)
 }

@@ -2,6 +2,7 @@ package layout
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -39,7 +40,7 @@ func (d *nuttxDetection) bounds() bool {
 	if p.structure == 0 {
 		d.named(&o)
 	}
-	return p.End > p.First+heap.Addr(o.head) && p.End&heap.Addr(o.word-1) == 0 && s.m.span(p.First) != nil &&
+	return p.End > p.First+heap.Addr(o.head) && uint64(p.End-p.First) <= s.most && p.End&heap.Addr(o.word-1) == 0 && s.m.span(p.First) != nil &&
 		(o.word == 8 || uint64(p.End)+uint64(o.head) <= 1<<32)
 }
 
@@ -99,7 +100,7 @@ func (d *nuttxDetection) search(o *nuttxOffsets) bool {
 		}
 		return nodes, at, false
 	}
-	nodes, at, ended := follow(c.base, 1<<62)
+	nodes, at, ended := follow(c.base, math.MaxInt)
 	if ended {
 		p.End = at
 		return true
@@ -114,7 +115,7 @@ func (d *nuttxDetection) search(o *nuttxOffsets) bool {
 			p.End = to
 			return true
 		case n == 16:
-			if _, to, ended := follow(to, 1<<62); ended {
+			if _, to, ended := follow(to, math.MaxInt); ended {
 				p.End = to
 				return true
 			} else if to > at {
@@ -151,6 +152,9 @@ func (d *nuttxDetection) sample() bool {
 	}
 	w.run()
 	d.s.budget -= int64(a.Seen)
+	if a.Sound < a.Seen || w.survey.Findings > 0 { // it may have searched all of it
+		d.s.budget -= 1024 + int64(p.End-p.First)/4
+	}
 	d.whole = !w.survey.Stopped
 	begun, ended := d.s.guard(p.First, o.word) == o.head, d.s.guard(p.End, o.word) == o.head
 	switch {

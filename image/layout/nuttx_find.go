@@ -15,7 +15,8 @@ type nuttxScan struct {
 	pools  []*NuttXPool
 	tries  int
 	budget int64 // nodes and places that may still be looked at
-	force  bool  // a person says that there is a heap
+	most   uint64
+	force  bool // a person says that there is a heap
 }
 
 // nuttxFar bounds how far in front of a region the heap's structure is looked
@@ -23,7 +24,7 @@ type nuttxScan struct {
 const nuttxFar = 8 << 10
 
 func findNuttX(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
-	s := &nuttxScan{m: newRAM(mem), h: h, budget: rtBudget(mem)}
+	s := &nuttxScan{m: newRAM(mem), h: h, budget: rtBudget(mem), most: rtMost(mem)}
 	if h.At != 0 {
 		s.force = true
 		s.openAt(h.At, "", nil)
@@ -48,7 +49,7 @@ func OpenNuttX(mem heap.RAM, addr heap.Addr, layout *NuttX) (*NuttXPool, error) 
 			return nil, err
 		}
 	}
-	s := &nuttxScan{m: newRAM(mem), h: &Hints{}, budget: rtBudget(mem), force: true}
+	s := &nuttxScan{m: newRAM(mem), h: &Hints{}, budget: rtBudget(mem), most: rtMost(mem), force: true}
 	s.openAt(addr, "", layout)
 	if len(s.pools) == 0 {
 		return nil, fmt.Errorf("layout: no heap of NuttX at %s", addr)
@@ -105,31 +106,32 @@ func (s *nuttxScan) openAt(at heap.Addr, name string, given *NuttX) {
 		if given != nil && given.word() != w {
 			continue
 		}
-		if s.structure(at, w, name, given); len(s.pools) > known {
-			return
-		}
 		head := s.guard(at, w)
-		if given != nil {
-			head = given.offsets().head
+		for _, both := range []bool{true, false} {
+			if s.structure(at, w, both, name, given); len(s.pools) > known {
+				return
+			}
+			// What lies behind a guard may look like one address of another.
+			if head != 0 && s.add(at, 0, 0, w, head, name, given) {
+				return
+			}
 		}
-		if head != 0 && s.add(at, 0, 0, w, head, name, given) {
+		if given != nil && s.add(at, 0, 0, w, given.offsets().head, name, given) {
 			return
 		}
 	}
 }
 
 // structure opens the regions that a struct mm_heap_s at `at` names: addresses
-// of the guards in front, then of those behind. If nowhere in it both guards are
-// right, one of them will do.
-func (s *nuttxScan) structure(at heap.Addr, w int, name string, given *NuttX) {
+// of the guards in front, then of those behind. Unless both, one guard that is
+// right will do.
+func (s *nuttxScan) structure(at heap.Addr, w int, both bool, name string, given *NuttX) {
 	const most = 256 // bytes in front of the addresses
 	b := s.m.some(at, most+8*w)
-	for _, both := range []bool{true, false} {
-		for i := 0; i+2*w <= len(b) && i < most; i += w {
-			for n := 1; n <= 4 && i+2*n*w <= len(b) && (both || n == 1); n++ {
-				if s.regions(b[i:], n, at, w, both, name, given) {
-					return
-				}
+	for i := 0; i+2*w <= len(b) && i < most; i += w {
+		for n := 1; n <= 4 && i+2*n*w <= len(b) && (both || n == 1); n++ {
+			if s.regions(b[i:], n, at, w, both, name, given) {
+				return
 			}
 		}
 	}
@@ -225,7 +227,7 @@ func (s *nuttxScan) add(first, end, structure heap.Addr, w, head int, name strin
 			return true
 		}
 	}
-	if s.tries++; len(s.pools) >= maxPools || s.tries > maxTries<<6 || first == 0 {
+	if s.tries++; len(s.pools) >= maxPools || s.tries > maxTries<<6 || s.budget <= 0 || first == 0 {
 		return false
 	}
 	layouts := []NuttX{}

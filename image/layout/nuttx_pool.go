@@ -32,10 +32,11 @@ func (p *NuttXPool) walk(visit func(*heap.Node) bool, report func(*heap.Finding)
 	if links {
 		c.links = p.links(&o)
 	}
-	return &chainWalk{
+	c.walk = &chainWalk{
 		layout: c, m: m, start: c.base, end: p.End, align: heap.Addr(o.word), minimum: heap.Addr(o.word), // a place that damage led to need not be the start of a node
 		visit: visit, report: report,
 	}
+	return c.walk
 }
 
 // links returns what judges the lists of free nodes.

@@ -19,6 +19,9 @@ const (
 	tlsfEnough = 14
 	// tlsfSample is how many nodes are looked at to judge a configuration.
 	tlsfSample = 256
+	// tlsfSearchBudget is how many places are looked at behind damage to judge a
+	// configuration.
+	tlsfSearchBudget = 2048
 	// tlsfWrongLists is how many lists of a pool's head may be damaged.
 	tlsfWrongLists = 8
 )
@@ -32,6 +35,8 @@ type tlsfCandidate struct {
 	score       int
 	evidence    []string
 	sound, seen int
+	begun       bool // the first node names what it should
+	ended       bool // the end node is sound
 }
 
 func (c *tlsfCandidate) say(points int, format string, args ...any) {
@@ -132,7 +137,7 @@ func tlsfHeads(m *ram, addr heap.Addr, a, bits64 bool) []TLSF {
 }
 
 // tlsfWrong counts the lists in a pool's head whose bit is wrong or that begin
-// where nothing can be; -1 lists are all of them.
+// where nothing can be. Without memory all are wrong.
 func tlsfWrong(b []byte, o *TLSFOffsets, addr heap.Addr) int {
 	if b == nil {
 		return tlsfLists
@@ -255,7 +260,7 @@ func (c *tlsfCandidate) ends(m *ram) bool {
 func (c *tlsfCandidate) nodes(m *ram) bool {
 	w := c.pool(m).walker()
 	w.quick = true
-	points := c.score
+	w.seeker, w.budget = w, tlsfSearchBudget
 	end := chainNode{at: w.end}
 	w.read(&end)
 	switch {
@@ -264,34 +269,43 @@ func (c *tlsfCandidate) nodes(m *ram) bool {
 	case end.bad == 0:
 		c.say(3, "the end node lies at %s, where the size %#x puts it", w.end, c.size)
 	case end.bad&chainMissing == 0:
-		c.score -= 4
+		c.score -= 2
 	}
+	c.ended = end.bad == 0
 	first := chainNode{at: w.start}
 	w.read(&first)
-	if first.bad&chainMissing == 0 && w.link(nil, &first) == chainNames {
+	c.begun = first.bad&chainMissing == 0 && w.link(nil, &first) == chainNames &&
+		(w.firstPrev() != 0 || first.bad&chainLost == 0) // zeroes lie everywhere
+	if c.begun {
 		if c.layout.A {
 			c.say(2, "the first node, at %s, names none in front of it", w.start)
 		} else {
 			c.say(4, "the first node, at %s, names the end node as its previous one", w.start)
 		}
 	}
-	if c.score < points+2 {
-		return false
+	if !c.begun && !c.ended {
+		return false // one of them may be damaged
 	}
-	var good, all, free int
+	var good, all int
 	var s, next chainSeen
-	for w.look(&s, w.start, nil); all < tlsfSample && s.at < w.end && s.bad&(chainNoSize|chainMissing) == 0; all++ {
+	for w.look(&s, w.start, nil); all < tlsfSample && s.at < w.end; all++ {
+		if s.bad&(chainNoSize|chainMissing) != 0 { // it goes on behind damage
+			at, front := w.sync(s.at+w.align, s.at)
+			switch {
+			case s.at != w.start:
+			case front == w.start && at < w.end:
+				c.say(0, "the first node, at %s, is damaged, and the one behind it names it", w.start)
+			default:
+				c.score -= 4
+			}
+			w.look(&s, at, nil)
+			continue
+		}
 		w.look(&next, s.at+s.length, &s)
 		if s.bad == 0 && next.bad&chainMissing == 0 && w.link(&s.chainNode, &next.chainNode) != chainDenies {
 			good++
 		}
-		if s.free {
-			free++
-		}
 		s, next = next, s
-	}
-	if s.at < w.end && all < tlsfSample { // it goes on behind damage
-		all++
 	}
 	c.sound, c.seen = good, all
 	more := "sizes, and links to the previous node"

@@ -24,6 +24,7 @@ type tlsfHints struct {
 	node   *heap.Struct // OsMemNodeHead
 	head   *heap.Struct // OsMemPoolHead
 	loose  bool         // config and program are not believed
+	either bool         // it may be the other kernel's pool as well
 }
 
 func newTLSFHints(h *Hints) *tlsfHints {
@@ -138,7 +139,22 @@ func tlsfOpen(m *ram, addr heap.Addr, a bool, h *tlsfHints) *TLSFPool {
 		return nil
 	}
 	p := all[0].pool(m)
+	if h.either {
+		// The kernels' pools differ in little but what the first node names.
+		if others := tlsfDetect(m, addr, !a, h); len(others) > 0 {
+			switch c := others[0]; {
+			case c.score > all[0].score:
+				return nil
+			case c.score >= all[0].score-1 && !all[0].begun:
+				p.unsure = true
+				p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("%s fits nearly as well", c.layout))
+			}
+		}
+	}
 	for _, c := range all[1:] {
+		same := c.layout
+		same.Expand = p.Layout.Expand
+		p.unsure = p.unsure || !c.ended && same == p.Layout
 		if c.score == all[0].score && c.layout != all[0].layout && len(p.about.Doubts) < 8 {
 			p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("%s fits as well", c.layout))
 		}
@@ -173,7 +189,7 @@ func (p *TLSFPool) grow(m *ram) *TLSFPool {
 		} else {
 			break
 		}
-		at.more, at.moreSize = next, size
+		at.more = next
 		p.grown = append(p.grown, g)
 		at = g
 	}
@@ -205,6 +221,7 @@ func findLiteOSA(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
 
 func findTLSF(mem heap.RAM, h *Hints, a bool) (pools []Pool, notes []string) {
 	s := tlsfSearch{m: newRAM(mem), a: a, h: newTLSFHints(h)}
+	s.h.either = h.System == ""
 	s.all(h)
 	if len(s.found) == 0 && (s.h.config != nil || s.h.node != nil || s.h.head != nil) {
 		s.h.loose = true

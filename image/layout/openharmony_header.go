@@ -168,6 +168,10 @@ func (w *tlsfWalk) infer(s *chainSeen) {
 	claims := s.free
 	s.free = s.size >= heap.Addr(w.o.FreeHead) && w.lists().listed(s.at)
 	if claims && !s.free {
+		if !s.lost() && w.lists().holes { // what names it may be lost
+			s.free = true
+			return
+		}
 		s.bad = s.bad&^chainNoLinks | chainNoMark // its flag is wrong
 	}
 	if s.free && w.linksWrong(s.at) {
@@ -205,6 +209,7 @@ func (w *tlsfWalk) expect(s, _ *chainSeen, want []byte, known []bool) {
 	put(o.Magic, 4, tlsfMagic)
 	s.hidden = s.hidden || w.lostGap(s)
 	switch {
+	case (s.at == w.end || s.at == w.start) && w.p.unsure:
 	case s.at == w.end && w.p.Layout.Expand:
 		if w.p.more == 0 && s.raw[tlsfRawSize]>>24 == tlsfUsed|tlsfSeen {
 			put(o.Prev, o.Word, 0)
@@ -245,8 +250,8 @@ func (w *tlsfWalk) lostGap(s *chainSeen) bool {
 	return ok && all == w.lists().gaps+uint64(s.size)-uint64(w.o.Head) && int(s.size) > w.o.Head
 }
 
-// whole implements chainWhole: call stacks and task IDs are known by nobody, and
-// the allocator does not need them.
+// whole implements chainWhole: besides the bytes that are wrong, what is right
+// must be known, and a node that says that it is in use be in no list.
 func (w *tlsfWalk) whole(s *chainSeen, known []bool) bool {
 	o := &w.o
 	has := func(off, n int) bool {
@@ -261,6 +266,9 @@ func (w *tlsfWalk) whole(s *chainSeen, known []bool) bool {
 	if w.shift != 0 {
 		size, n = o.Size+1, 3
 	}
+	if !s.free && s.at != w.end && s.bad&chainLost == 0 && w.lists().listed(s.at) {
+		return false
+	}
 	return has(o.Magic, 4) && has(o.Prev, o.Word) && has(size, n) &&
 		(s.bad&chainNoLinks == 0 || !s.free || has(o.Links, 2*o.Word))
 }
@@ -269,6 +277,8 @@ func (w *tlsfWalk) whole(s *chainSeen, known []bool) bool {
 func (w *tlsfWalk) sizeWord(s *chainSeen) (v uint32, ok bool) {
 	have := uint32(s.raw[tlsfRawSize])
 	switch {
+	case s.at == w.end && w.p.unsure:
+		return 0, false
 	case s.at == w.end && w.p.Layout.Expand:
 		return (tlsfUsed | tlsfSeen) << 24, w.p.more == 0 && s.raw[tlsfRawPrev] == 0
 	case s.at == w.end:

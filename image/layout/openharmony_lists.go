@@ -26,6 +26,7 @@ type tlsfFree struct {
 	byNext []int32
 	heads  [tlsfLists]heap.Addr
 	some   bool   // there are more
+	holes  bool   // nodes are damaged that may be free as well
 	gaps   uint64 // bytes that sound gap nodes bridge
 }
 
@@ -59,6 +60,7 @@ func (w *tlsfWalk) lists() *tlsfFree {
 		return !f.some
 	}
 	sub.run()
+	f.holes = len(sub.survey.Gaps) > 0 || len(sub.lost) > 0
 	f.gaps = sub.hidden.bytes - sub.hidden.nodes*uint64(w.o.Head)
 	f.sort()
 	// Where a header is lost, others may say that the node is free.
@@ -169,6 +171,21 @@ func (f *tlsfFree) wrong(e *tlsfEntry) bool {
 	return t != nil && t.list == e.list || o != nil && o.next == n.at || n.prev == 0 && f.heads[n.list] == n.at
 }
 
+// astray reports whether the node at addr, which the free node at from names,
+// cannot be told to be in use or absent although it is not among the free ones:
+// it is damaged, its place could not be read, or it names from itself. back is
+// where that link lies.
+func (w *tlsfWalk) astray(f *tlsfFree, addr, from heap.Addr, back int, told map[heap.Addr]bool) bool {
+	if addr == 0 || f.at(addr) != nil {
+		return false
+	}
+	if told[addr] || w.unread(addr) {
+		return true
+	}
+	v, ok := w.far.word(addr+heap.Addr(w.o.Links+back), w.o.Word)
+	return ok && heap.Addr(v) == from && w.p.holds(addr)
+}
+
 // checkLists judges the bitmap and the lists. What has been reported about a
 // node is not reported again.
 func (w *tlsfWalk) checkLists() {
@@ -185,6 +202,7 @@ func (w *tlsfWalk) checkLists() {
 		e := &f.nodes[i]
 		switch {
 		case told[e.at]:
+		case w.astray(f, e.prev, e.at, w.o.Word, told), w.astray(f, e.next, e.at, 0, told): // what it names may be right
 		case f.wrong(e):
 			var s chainSeen
 			w.look(&s, e.at, nil)
@@ -297,7 +315,7 @@ func (w *tlsfWalk) checkList(f *tlsfFree, i int, first tlsfFirst, told map[heap.
 	head := f.heads[i]
 	want := head
 	sure = true
-	if e := f.at(head); head == 0 && w.listBit(i) || head != 0 && (e == nil || e.list != i) && !w.p.elsewhere(head) && !told[head] {
+	if e := f.at(head); head == 0 && w.listBit(i) || head != 0 && (e == nil || e.list != i) && !w.p.elsewhere(head) && !told[head] && !w.unread(head) {
 		want, sure = first.at, first.n <= 1
 	}
 	ws := w.o.Word
@@ -305,6 +323,12 @@ func (w *tlsfWalk) checkList(f *tlsfFree, i int, first tlsfFirst, told map[heap.
 		w.sayHead(w.o.Lists+i*ws, ws, uint64(head), uint64(want), sure, fmt.Sprintf("first node of free list %d", i))
 	}
 	return want != 0, sure
+}
+
+// unread reports whether addr lies where the walk could not tell one node from
+// the next, so that a free node may be there.
+func (w *tlsfWalk) unread(addr heap.Addr) bool {
+	return slices.ContainsFunc(w.survey.Gaps, func(g Gap) bool { return addr >= g.Start && addr < g.End })
 }
 
 // checkBitmap judges the bitmap: want is what it should be, byte by byte.

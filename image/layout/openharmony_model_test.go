@@ -264,7 +264,8 @@ func TestTLSFDamaged(t *testing.T) {
 // not the one in front: nothing can tell that from the truth.
 func (h *TLSFHeap) misleads(pool, bad []byte, starts []heap.Addr) bool {
 	o := h.Layout.Offsets()
-	for _, at := range starts {
+	end := h.Addr + heap.Addr(len(pool)-o.Head)
+	for _, at := range append(slices.Clone(starts), end) {
 		off := int(at-h.Addr) + o.Prev
 		is := word(bad[off:], o.Word)
 		if is != word(pool[off:], o.Word) && slices.Contains(starts, heap.Addr(is)) {

@@ -19,11 +19,11 @@ type TLSFPool struct {
 
 	about      About
 	mem        heap.RAM
-	main       *TLSFPool // of a region: the pool that has grown by it
-	first, end heap.Addr // first node, end node
-	more       heap.Addr // the region behind this one
-	moreSize   uint64
+	main       *TLSFPool   // of a region: the pool that has grown by it
+	first, end heap.Addr   // first node, end node
+	more       heap.Addr   // the region behind this one
 	grown      []*TLSFPool // by these regions
+	unsure     bool        // which kernel's it is, and so what first and end node hold
 }
 
 // About implements Pool.

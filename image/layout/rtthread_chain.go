@@ -18,7 +18,8 @@ type rtChain struct {
 	pool      heap.Addr // the pool's own structure; 0: it is not known, or has none
 	core      int       // the part of a header that is always read
 	memheap   bool
-	links     *mmLinks      // memheap: those of free nodes; nil: not looked at
+	links     *mmLinks // memheap: those of free nodes; nil: not looked at
+	walk      *chainWalk
 	asked     *[2]heap.Addr // what inside was asked last
 	answer    bool
 	budget    int64     // places that inside may still look at, and 1

@@ -70,7 +70,7 @@ func (s *rtScan) bounds(p *RTThreadPool) bool {
 	if p.End == 0 && !s.search(p, &o) {
 		return false
 	}
-	return p.End > p.First && (p.End-p.First)&3 == 0 && s.m.span(p.First) != nil &&
+	return p.End > p.First && uint64(p.End-p.First) <= s.most && (p.End-p.First)&3 == 0 && s.m.span(p.First) != nil &&
 		(o.word == 8 || uint64(p.End)+uint64(o.head) <= 1<<32)
 }
 
@@ -185,6 +185,9 @@ func (d *rtDetection) sample() bool {
 	}
 	w.run()
 	d.s.budget -= int64(a.Seen)
+	if a.Sound < a.Seen || w.survey.Findings > 0 { // it may have searched all of it
+		d.s.budget -= 1024 + int64(p.End-p.First)/4
+	}
 	d.whole = !w.survey.Stopped
 	end := chainNode{at: p.End}
 	r.read(&end)

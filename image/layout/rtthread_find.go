@@ -26,6 +26,7 @@ type rtScan struct {
 	tries  int
 	force  bool    // a person says that there is a heap
 	budget int64   // nodes and places that may still be looked at
+	most   uint64  // bytes that a heap may be long
 	before rtPlace // the last mark of a node of small memory up to 4.0, as first
 }
 
@@ -39,10 +40,14 @@ func findRTThreadMemheap(mem heap.RAM, h *Hints) ([]Pool, []string) {
 
 // rtBudget bounds what is looked at behind marks that turn out to be none, so
 // that a search is linear in the memory.
-func rtBudget(mem heap.RAM) int64 { return 1<<16 + int64(size(mem)/16) }
+func rtBudget(mem heap.RAM) int64 { return 1<<16 + int64(size(mem)/4) }
+
+// rtMost bounds the length of a heap in bytes: much more than the image holds
+// of it would say nothing.
+func rtMost(mem heap.RAM) uint64 { return 1<<20 + 4*size(mem) }
 
 func rtFind(mem heap.RAM, h *Hints, kinds ...RTThreadKind) (pools []Pool, notes []string) {
-	s := &rtScan{m: newRAM(mem), h: h, budget: rtBudget(mem)}
+	s := &rtScan{m: newRAM(mem), h: h, budget: rtBudget(mem), most: rtMost(mem)}
 	for _, k := range kinds {
 		s.kinds[k] = true
 	}
@@ -69,7 +74,7 @@ func OpenRTThread(mem heap.RAM, addr heap.Addr, layout *RTThread) (*RTThreadPool
 			return nil, err
 		}
 	}
-	s := &rtScan{m: newRAM(mem), h: &Hints{}, kinds: [...]bool{true, true, true}, budget: rtBudget(mem)}
+	s := &rtScan{m: newRAM(mem), h: &Hints{}, kinds: [...]bool{true, true, true}, budget: rtBudget(mem), most: rtMost(mem)}
 	places := s.placesAt(addr)
 	if s.force = true; layout != nil && layout.Kind == RTThreadMagic {
 		places = []rtPlace{{kind: RTThreadMagic, bits64: layout.Bits64, first: addr}}
@@ -374,7 +379,7 @@ func (s *rtScan) add(place rtPlace) bool {
 			return true
 		}
 	}
-	if s.tries++; len(s.pools) >= maxPools {
+	if s.tries++; len(s.pools) >= maxPools || s.budget <= 0 {
 		return false
 	}
 	if place.first == 0 || place.first&3 != 0 {

@@ -44,10 +44,11 @@ func (p *RTThreadPool) walk(visit func(*heap.Node) bool, report func(*heap.Findi
 		r.links = p.links()
 	}
 	unit := heap.Addr(max(r.o.align, r.o.word))
-	return &chainWalk{
+	r.walk = &chainWalk{
 		layout: r, m: m, start: p.First, end: p.End, align: unit, minimum: heap.Addr(r.o.head) + unit,
 		magic: true, visit: visit, report: report,
 	}
+	return r.walk
 }
 
 // links returns what judges the free list of a memheap.
