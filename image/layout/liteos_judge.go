@@ -89,6 +89,9 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 			f.Detail = joinText(f.Detail, "its call stack lies beside what was overwritten, and nothing tells whether it is whole")
 		}
 	}
+	if w.o.Sum < 0 && ownBad && cur.h.used() && !cur.h.aligned() && f.Span.End == cur.at+heap.Addr(w.o.Head) && f.Span.Start == cur.at {
+		f.Detail = joinText(f.Detail, "whether its payload was aligned cannot be told: what says so lies in the header and behind it")
+	}
 	if !lrs && w.o.LRs > 0 && ownBad {
 		f.Detail = joinText(f.Detail, "its call stack was overwritten too, and of that there is no backup")
 	}
