@@ -138,6 +138,9 @@ type Finding struct {
 	Repaired bool `json:"repaired,omitempty"`
 	// Detail is what else there is to say, in a sentence.
 	Detail string `json:"detail,omitempty"`
+	// Repair says in a sentence what a repair of the dump restores, value by
+	// value; empty: not known, or nothing.
+	Repair string `json:"repair,omitempty"`
 	// Cause says in a sentence what most likely happened.
 	Cause string `json:"cause,omitempty"`
 	// Unseen says, a sentence each, what whoever reported it could not see or
@@ -165,7 +168,7 @@ type Finding struct {
 // String returns Summary, so that a finding prints as a sentence.
 func (f Finding) String() string { return f.Summary() }
 
-// Summary returns the finding as one line without stacks.
+// Summary returns the finding as one line, without stacks and without Repair.
 func (f Finding) Summary() string {
 	var b strings.Builder
 	b.WriteString(string(f.Kind))

@@ -101,7 +101,10 @@ const (
 // damaged, partial says so and b is what was there before. It takes no more
 // memory than that has bytes, and the most of the above.
 func unpack(packed []byte, most uint64) (b []byte, partial string, err error) {
-	claim := uint64(binary.LittleEndian.Uint32(packed[max(0, len(packed)-4):])) // RFC 1952, 2.3.1: ISIZE
+	var claim uint64
+	if len(packed) >= 4 {
+		claim = uint64(binary.LittleEndian.Uint32(packed[len(packed)-4:])) // RFC 1952, 2.3.1: ISIZE
+	}
 	n := uint64(len(packed))
 	enough := min(claim, max(trustedRatio*n, min(bestRatio*n, trustedSize)), most)
 	b, err = inflate(packed, enough, enough)

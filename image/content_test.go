@@ -253,3 +253,14 @@ func TestGzipClaimsTooLittle(t *testing.T) {
 		t.Errorf("%d bytes, partial %q", m.Size(), m.Partial())
 	}
 }
+
+// Of a packed file nothing may be left but the bytes that tell what it was.
+func TestGzipOfFewBytes(t *testing.T) {
+	for n := 2; n < 20; n++ {
+		head := []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x01\x00\x00\xff\xff\x00\x00\x00\x00\x00")[:n]
+		m, err := Read("x.gz", bytes.NewReader(head), Options{})
+		if err == nil {
+			m.Close()
+		}
+	}
+}

@@ -130,24 +130,24 @@ func (f *flood) noPointers() error {
 func (r *Result) say() {
 	x := &r.x
 	if r.Quarantined.Nodes > 0 {
-		r.note("%d bytes in %d ranges of the pool could not be interpreted: they were scanned as roots, so what they point to counts as reachable",
-			r.Quarantined.Bytes, r.Quarantined.Nodes)
+		r.note("%d bytes of the pool, in %s, could not be interpreted: they were scanned as roots, so what they point to counts as reachable",
+			r.Quarantined.Bytes, plain.Plural(int(r.Quarantined.Nodes), "range"))
 	}
 	if lost := r.Lost(); lost.Nodes > r.Reachable.Nodes {
 		r.note("more nodes are unreferenced (%d) than reachable (%d): a large leak, or roots are missing", lost.Nodes, r.Reachable.Nodes)
 	}
 	if x.overlaps > 0 {
-		r.note("%d nodes reach into the next one or beyond the pool and were cut", x.overlaps)
+		r.note("nodes that reach into the next one or beyond the pool, and were cut: %d", x.overlaps)
 	}
 	if x.unknown > 0 {
-		r.note("%d nodes of unknown length were taken to reach up to the next one", x.unknown)
+		r.note("nodes of unknown length, taken to reach up to the next one: %d", x.unknown)
 	}
 	if len(x.empty) > 0 {
 		r.note("no nodes in pool %s", strings.Join(x.empty, ", "))
 	}
 	var partial []string
 	if left := x.outside + x.disorder; left > 0 {
-		partial = append(partial, fmt.Sprintf("%d nodes were left out: %d outside of their pool, %d not in ascending order", left, x.outside, x.disorder))
+		partial = append(partial, fmt.Sprintf("nodes that were left out: %d; %d outside of their pool, %d not in ascending order", left, x.outside, x.disorder))
 	}
 	if len(x.missing) > 0 {
 		partial = append(partial, strings.Join(x.missing, ", ")+" are not in the memory: what is referenced only from there counts as lost")

@@ -248,6 +248,7 @@ type checkFinding struct {
 	Reach       string        `json:"reach,omitempty"`
 	Cause       string        `json:"cause,omitempty"`
 	Detail      string        `json:"detail,omitempty"`
+	Repair      string        `json:"repair,omitempty"`
 	Unseen      []string      `json:"unseen,omitempty"`
 	Partial     string        `json:"partial,omitempty"`
 	Subject     *jsonNode     `json:"subject,omitempty"`
@@ -262,7 +263,7 @@ func newCheckFinding(f *heap.Finding, sym heap.Symbolizer) checkFinding {
 	c := checkFinding{
 		Kind: f.Kind, Node: f.Node, Fields: f.Fields, CulpritReason: f.CulpritReason, Recovered: f.Recovered,
 		Summary: j.Summary, Source: f.Source, Pool: f.Pool, Op: f.Op, Task: f.Task, Boot: f.Boot,
-		Pointer: f.Pointer, Expected: f.Expected, Reach: f.Reach, Cause: f.Cause, Detail: f.Detail,
+		Pointer: f.Pointer, Expected: f.Expected, Reach: f.Reach, Cause: f.Cause, Detail: f.Detail, Repair: f.Repair,
 		Unseen: f.Unseen, Partial: f.Partial, Subject: j.Subject, Previous: j.Previous, CulpritNode: j.Culprit,
 		FirstFree: j.FirstFree, Memory: f.Memory,
 	}

@@ -90,10 +90,10 @@ func (t *text) explanation(e *Explanation, sym heap.Symbolizer) {
 	if e.Nearest {
 		name = "nearest node"
 	}
-	b.node(name, e.Node)
+	b.node(name, e.Node, "")
 	b.standing(e.Standing)
-	b.node("in front of it", e.Before)
-	b.node("behind it", e.Behind)
+	b.node("in front of it", e.Before, "")
+	b.node("behind it", e.Behind, "")
 	if len(e.Fields) > 0 {
 		b.head(e)
 	}

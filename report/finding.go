@@ -43,7 +43,7 @@ func findingsSummary(findings []heap.Finding) string {
 
 // FindingText writes all that is known about a finding: what most likely
 // happened, the damaged header field by field next to its backup with a star
-// where they differ, what was overwritten, the nodes concerned and who
+// where they differ, if asked for what a repair restores, what was overwritten, the nodes concerned and who
 // allocated them, the call stacks, the memory that the report shows, and what
 // whoever reported it could not see. The node in front of the damage is left
 // out where it is the culprit.
@@ -58,9 +58,19 @@ func FindingText(w io.Writer, f *heap.Finding, sym heap.Symbolizer, around *heap
 
 func (t *text) finding(number string, f *heap.Finding, sym heap.Symbolizer, around *heap.Snapshot) {
 	b := &findingText{t, f, sym, around}
-	t.WriteString(t.paint(bold, t.fill(0, number+plain.Clean(f.Summary()), 2)) + "\n")
+	title, causeFirst := *f, f.Cause != "" && !f.Kind.WildPointer()
+	if causeFirst { // what happened comes first; what that is concluded from, below
+		title.Detail, title.Culprit = "", nil
+	}
+	t.WriteString(t.paint(bold, t.fill(0, number+plain.Clean(title.Summary()), 2)) + "\n")
 	b.sentence("most likely", f.Cause)
 	b.fields(f.Fields)
+	if causeFirst {
+		b.sentence("detail", f.Detail)
+	}
+	if t.Verbose {
+		b.sentence("repair", f.Repair)
+	}
 	if f.Span.Len() > 0 || f.Reach != "" {
 		text := ""
 		if n := f.Span.Len(); n > 0 {
@@ -71,11 +81,15 @@ func (t *text) finding(number string, f *heap.Finding, sym heap.Symbolizer, arou
 		}
 		b.sentence("overwritten", text+f.Reach)
 	}
-	b.node("node", f.Subject)
+	b.node("node", f.Subject, "")
 	if p, c := f.Previous, f.Culprit; p != nil && (c == nil || p.Addr != c.Addr) {
-		b.node("in front of it", p)
+		b.node("in front of it", p, "")
 	}
-	b.node("culprit", f.Culprit)
+	reason := f.CulpritReason
+	if !causeFirst { // the title has it
+		reason = ""
+	}
+	b.node("culprit", f.Culprit, reason)
 	b.sentence("task running", f.Task)
 	noticed := maxFrames
 	if !f.Kind.WildPointer() {
@@ -151,8 +165,9 @@ func (b *findingText) fields(list []heap.Field) {
 	}
 }
 
-// node writes a node and its stack.
-func (b *findingText) node(name string, n *heap.Node) {
+// node writes a node, why it is shown if there is more to say than its name
+// does, and its stack.
+func (b *findingText) node(name string, n *heap.Node, why string) {
 	if n == nil {
 		return
 	}
@@ -176,6 +191,7 @@ func (b *findingText) node(name string, n *heap.Node) {
 		}
 	}
 	b.WriteString("\n")
+	b.sentence("reason", why)
 	b.stack(what, n.Stack, maxFrames)
 }
 

@@ -85,7 +85,7 @@ func TestCoreOfCrash(t *testing.T) {
 			}
 			// The stacks of each are looked up where it lay.
 			out, code := verb(t, "memcheck", cores[2], cores[3], "--symbols", program)
-			if n := len(regexp.MustCompile(`culprit .*\n *allocated in +keep_inside .*crash.c:`).FindAllString(out, -1)); n != 2 || code != exitCorruption {
+			if n := len(regexp.MustCompile(`culprit .*\n( +reason .*\n)? *allocated in +keep_inside .*crash.c:`).FindAllString(out, -1)); n != 2 || code != exitCorruption {
 				t.Errorf("exit code %d, %d culprits\n%s", code, n, out)
 			}
 			// Of the stack within the heap, and of what was allocated on it, the

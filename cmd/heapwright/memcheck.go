@@ -264,7 +264,7 @@ func (m *memcheck) dump(cmd *cobra.Command, path string, s *source) error {
 				c.Survey.Partial = fmt.Sprintf("%d of its %d bytes are not in the dump", n, c.About.Span.Len())
 			}
 			if n := c.Survey.Findings - (len(m.in.findings) - before); n > 0 {
-				m.in.notes = append(m.in.notes, fmt.Sprintf("%s: %d more findings in the pool at %s are counted, but not shown", d.name, n, c.About.Span.Start))
+				m.in.notes = append(m.in.notes, fmt.Sprintf("%s: findings in the pool at %[3]s that are counted, but not shown: %[2]d", d.name, n, c.About.Span.Start))
 			}
 			pools = append(pools, c)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/image/layout"
+	"github.com/heapwright/heapwright/internal/plain"
 	"github.com/heapwright/heapwright/report"
 )
 
@@ -78,7 +79,7 @@ func (m *memused) look(d *dump, p layout.Pool, stacks stackSet) report.PoolNodes
 	}, func(*heap.Finding) {})
 	m.in.damage += survey.Findings
 	if lost > 0 {
-		m.in.notes = append(m.in.notes, fmt.Sprintf("damaged beyond recognition, and not listed: %d nodes", lost))
+		m.in.notes = append(m.in.notes, fmt.Sprintf("damaged beyond recognition, and not listed: %s", plain.Plural(lost, "node")))
 	}
 	return report.PoolNodes{
 		About:  a,

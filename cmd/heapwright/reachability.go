@@ -78,10 +78,19 @@ func (in *input) rootEvidence(d *dump) reach.Evidence {
 	}
 	for _, s := range d.image.Segments() {
 		if s.Writable {
-			e.Segments = append(e.Segments, heap.Section{Span: heap.Span{Start: s.Addr, End: s.Addr + heap.Addr(len(s.Bytes))}, Name: s.Name})
+			e.Segments = append(e.Segments, heap.Section{Span: heap.Span{Start: s.Addr, End: s.Addr + heap.Addr(len(s.Bytes))}, Name: segmentName(d, &s)})
 		}
 	}
 	return e
+}
+
+// segmentName is what a piece of a core is called: the file that was mapped there.
+func segmentName(d *dump, s *image.Segment) string {
+	files := d.image.Mappings()
+	if len(files) > 0 && !slices.ContainsFunc(files, func(m heap.Mapping) bool { return s.Addr >= m.Start && s.Addr < m.Limit }) {
+		return "memory of no file" // else it has the name of the core
+	}
+	return s.Name
 }
 
 // fewReached is one in how many nodes has to be reached for roots to be believed:

@@ -168,12 +168,12 @@ func TestOverflowOfAHeader(t *testing.T) {
 	if want := "byte 'A' (0x41) repeated"; f.Reach != want {
 		t.Errorf("reach %q, want %q", f.Reach, want)
 	}
-	const repair = "the backup is right; the backup of the header of node 0xb7548, which lies in front of it, was overwritten as well; " +
-		"a repair restores in the header magic 0xfff49693, task id 0, previous node 0xb5d48, gap size 0, checksum 0xa1527934, size and flags 0x80000c00: 3072 bytes, used, " +
-		"and in the backup of node 0xb7548's header magic 0xfff48a93, task id 0, previous node 0xb6948, gap size 0, checksum 0xa1525134, size and flags 0x80000c00: 3072 bytes, used; " +
+	const detail = "the backup is right; the backup of the header of node 0xb7548, which lies in front of it, was overwritten as well; " +
 		"its call stack was overwritten too, and of that there is no backup"
-	if f.Detail != repair {
-		t.Errorf("detail %q", f.Detail)
+	const repair = "a repair restores in the header magic 0xfff49693, task id 0, previous node 0xb5d48, gap size 0, checksum 0xa1527934, size and flags 0x80000c00: 3072 bytes, used, " +
+		"and in the backup of node 0xb7548's header magic 0xfff48a93, task id 0, previous node 0xb6948, gap size 0, checksum 0xa1525134, size and flags 0x80000c00: 3072 bytes, used"
+	if f.Detail != detail || f.Repair != repair {
+		t.Errorf("detail %q, repair %q", f.Detail, f.Repair)
 	}
 	for _, field := range f.Fields {
 		if !field.Differs || field.Header[:6] != "0x4141" {
@@ -209,10 +209,10 @@ func TestOverflowOfABackup(t *testing.T) {
 	if f.Culprit == nil || f.Culprit.Addr != 0xb709c || f.Culprit.Owner != 10 || !f.Culprit.Stack.Equal(heap.Stack{0x2d5d8, 0x2d69c, 0x2dedc}) {
 		t.Errorf("culprit %+v", f.Culprit)
 	}
-	const repair = "what was overwritten is the backup of the header of node 0xb889c, which is intact; " +
-		"a repair restores in the backup of node 0xb889c's header magic 0xfff4773f, task id 10, previous node 0xb7c9c, gap size 0"
-	if f.Detail != repair {
-		t.Errorf("detail %q", f.Detail)
+	const detail = "what was overwritten is the backup of the header of node 0xb889c, which is intact"
+	const repair = "a repair restores in the backup of node 0xb889c's header magic 0xfff4773f, task id 10, previous node 0xb7c9c, gap size 0"
+	if f.Detail != detail || f.Repair != repair {
+		t.Errorf("detail %q, repair %q", f.Detail, f.Repair)
 	}
 	if want := "an overflow: task 10's buffer of at most 3000 bytes at 0xb70e4 was written past its end with byte 'A' (0x41) repeated, by at least 16 bytes"; f.Cause != want {
 		t.Errorf("cause %q, want %q", f.Cause, want)

@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -167,5 +168,17 @@ func TestPoolInABuffer(t *testing.T) {
 	found, notes := pools(Bytes{Addr: outer.Addr, Data: m}, Hints{})
 	if len(found) != 1 || found[0].Addr != outer.Addr || len(notes) != 1 || !strings.Contains(notes[0], inner.Addr.String()) {
 		t.Errorf("found %+v, notes %q", found, notes)
+	}
+}
+
+// bigEndian is memory of a machine of that byte order.
+type bigEndian struct{ Bytes }
+
+func (bigEndian) Order() binary.ByteOrder { return binary.BigEndian }
+
+func TestBigEndian(t *testing.T) {
+	_, notes, err := Find(bigEndian{Bytes{0x1000, make([]byte, 0x1000)}}, Hints{})
+	if err == nil || len(notes) != 1 || !strings.Contains(notes[0], "big-endian") {
+		t.Errorf("%v, notes %q", err, notes)
 	}
 }

@@ -72,7 +72,9 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 		f.Memory = []heap.Memory{{Addr: cur.at, Bytes: slices.Clone(have)}}
 		w.explain(f, before, cur, have)
 		w.patch(cur.at, have)
-		f.Detail = joinText(f.Detail, w.restored(cur, next, have))
+		if f.Repair = w.restored(cur, next, have); f.Repair == "" {
+			f.Detail = joinText(f.Detail, "nothing of it can be restored")
+		}
 		// The span goes on where what was written goes on.
 		if span := f.Span; lrs && span.Len() > 0 {
 			if lrs = w.intact(cur, int(span.Start-cur.at), int(span.End-cur.at)); !lrs && f.Subject != nil {
@@ -86,6 +88,9 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 		} else {
 			f.Detail = joinText(f.Detail, "its call stack lies beside what was overwritten, and nothing tells whether it is whole")
 		}
+	}
+	if w.o.Sum < 0 && ownBad && cur.h.used() && !cur.h.aligned() && f.Span.End == cur.at+heap.Addr(w.o.Head) && f.Span.Start == cur.at {
+		f.Detail = joinText(f.Detail, "whether its payload was aligned cannot be told: what says so lies in the header and behind it")
 	}
 	if !lrs && w.o.LRs > 0 && ownBad {
 		f.Detail = joinText(f.Detail, "its call stack was overwritten too, and of that there is no backup")
@@ -340,7 +345,7 @@ func (w *walker) fields(s *seen) []heap.Field {
 	return list
 }
 
-// restored says what a repair would write into the head of cur.
+// restored says what a repair would write into the head of cur, if anything.
 func (w *walker) restored(cur, next *seen, have []byte) string {
 	j, o := &w.judge, &w.o
 	list := func(off int, used bool) (texts []string) {
@@ -367,7 +372,7 @@ func (w *walker) restored(cur, next *seen, have []byte) string {
 		said = append(said, fmt.Sprintf("the word %#x in front of the payload", word(j.want[n-4:], 4)))
 	}
 	if len(said) == 0 {
-		return "nothing of it can be restored"
+		return ""
 	}
 	return "a repair restores " + strings.Join(said, ", and ")
 }

@@ -59,3 +59,23 @@ func TestBesideLRs(t *testing.T) {
 		t.Errorf("%v", findings)
 	}
 }
+
+// TestCircleOfLinks: a link that leads into a circle does not keep the other
+// direction, and the other lists, from being read.
+func TestCircleOfLinks(t *testing.T) {
+	for _, l := range []LiteOS{{}, {LeakCheck: true, LRs: 3, Bits64: true}} {
+		h := fiveOf(l)
+		o := l.Offsets()
+		findings := patchesTell(t, h, func(pool []byte, starts []heap.Addr) {
+			own := pool[starts[2]-h.Addr+heap.Addr(o.Own):]
+			circle := starts[4] + heap.Addr(o.Head)
+			putWord(pool[circle-h.Addr:], o.Word, uint64(circle))
+			putWord(pool[circle-h.Addr+heap.Addr(o.Word):], o.Word, uint64(circle))
+			putWord(own, o.Word, 0x6620656d) // text
+			putWord(own[o.Word:], o.Word, uint64(circle))
+		})
+		if len(findings) == 0 || findings[0].Kind != heap.HeaderDamaged || findings[0].Culprit == nil || !findings[0].Recovered {
+			t.Errorf("%s: %v", l, findings)
+		}
+	}
+}

@@ -461,7 +461,11 @@ func (w *walker) readLists() []freeLink {
 		head := w.lists + 2*ws*i
 		for _, forth := range []bool{true, false} {
 			at := head
-			for len(links) < limit {
+			mark, steps := at, 1 // Brent's algorithm: a circle must not use up the limit
+			for n := 0; len(links) < limit; n++ {
+				if n == steps {
+					mark, steps = at, 2*steps
+				}
 				from := at
 				if forth {
 					from += ws
@@ -475,7 +479,9 @@ func (w *walker) readLists() []freeLink {
 					l.before, l.behind = 0, at
 				}
 				links = append(links, l)
-				at = heap.Addr(v)
+				if at = heap.Addr(v); at == mark {
+					break
+				}
 			}
 		}
 	}

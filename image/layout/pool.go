@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -122,6 +123,9 @@ func Systems() []string {
 // one of which there are pools is taken to be the only one: memory is large, and
 // payloads look like anything.
 func Find(mem heap.RAM, h Hints) (pools []Pool, notes []string, err error) {
+	if o, ok := mem.(interface{ Order() binary.ByteOrder }); ok && o.Order() == binary.BigEndian {
+		notes = append(notes, "the memory is that of a big-endian machine: heaps are known as they lie on little-endian ones only")
+	}
 	known := false
 	for _, s := range systems {
 		if h.System != "" && h.System != s.name {
