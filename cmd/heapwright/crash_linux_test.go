@@ -71,7 +71,9 @@ func crashed(t *testing.T, flag string, arguments ...string) (program string, co
 func TestCoreOfCrash(t *testing.T) {
 	for _, flag := range []string{"-no-pie", "-pie"} {
 		t.Run(flag, func(t *testing.T) {
-			program, cores := crashed(t, flag, "", "task", "20", "200")
+			program, cores := crashed(t, flag, "", "task", "20", "200", "shared")
+			shared := cores[4]
+			cores = cores[:4]
 			for _, core := range cores[:2] {
 				if out, code := verb(t, "memcheck", core, "--symbols", program); code != exitClean {
 					t.Errorf("%s: exit code %d\n%s", core, code, out)
@@ -96,6 +98,10 @@ func TestCoreOfCrash(t *testing.T) {
 			}
 			checkHolders(t, cores[0], program)
 			checkCut(t, cores[1], program)
+			out, code = verb(t, "leaks", shared, "--symbols", program, "--unaligned")
+			if code != exitInconclusive || !strings.Contains(out, "But 4096 bytes that the program could write to were not dumped") {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
 		})
 	}
 }

@@ -73,7 +73,7 @@ func TestMemcheckOfPools(t *testing.T) {
 	if code != exitCorruption || got.Pool != "0x80000000" || len(got.Pools) != 2 || len(got.Findings) != 1 {
 		t.Fatalf("exit code %d, %+v", code, got)
 	}
-	if f := got.Findings[0]; f.Pool != second.String() || f.Culprit != (base + heap.Addr(node)).String() {
+	if f := got.Findings[0]; f.Pool != second.String() || f.Culprit != (base+heap.Addr(node)).String() {
 		t.Errorf("%+v", f)
 	}
 	if n := got.Nodes; n != (struct{ Used, Free int }{64, 16}) || got.Pools[0].Nodes != got.Pools[1].Nodes {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -109,6 +110,8 @@ func (r *reachability) missing(d *dump, e *reach.Evidence) string {
 		return r.result.Partial
 	case d.image.Partial() != "":
 		return "the dump is not complete: " + d.image.Partial()
+	case d.undumped() > 0:
+		return plain.Plural(int(min(d.undumped(), math.MaxInt32)), "byte") + " that the program could write to were not dumped, such as memory that it shared"
 	case len(e.Sections) == 0 && len(e.Segments) == 0:
 		return "where the program's variables are is not known: give its ELF file with --symbols"
 	case r.result.Reachable.Nodes*fewReached < r.result.Used.Nodes:

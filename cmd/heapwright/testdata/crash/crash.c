@@ -1,13 +1,17 @@
 // A program with a heap like that of LiteOS 5.0 built with LEAKCHECK and
 // HEAD_BACKUP, as far as memory that is never freed needs it. It keeps some
 // nodes, loses some, and crashes: with "task" on a stack that lies in the heap,
-// with a number after one of its buffers was written so many bytes past its end.
+// with "shared" while it shares memory, which is in no core, with a number after
+// one of its buffers was written so many bytes past its end.
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 typedef struct LIST { struct LIST *pstPrev, *pstNext; } LIST;
 typedef struct {
@@ -160,6 +164,11 @@ int main(int argc, char **argv) {
 		makecontext(&of_task, crash, 0);
 		swapcontext(&of_main, &of_task);
 	}
-	if (argc > 1) overflow = atoi(argv[1]);
+	if (argc > 1 && strcmp(argv[1], "shared") == 0) {
+		int file = open("shared", O_RDWR | O_CREAT, 0600); // what has no name is dumped
+		if (ftruncate(file, 4096) || mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0) == MAP_FAILED) return 1;
+	} else if (argc > 1) {
+		overflow = atoi(argv[1]);
+	}
 	crash();
 }
