@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -99,6 +100,9 @@ func TestChecked(t *testing.T) {
 		f := (*found)[0]
 		if f.Kind != heap.PastEnd || f.Subject == nil || f.Subject.Size != 100 || len(f.Subject.Stack) == 0 || len(f.Stack) == 0 || f.Kind.WildPointer() {
 			t.Errorf("%s: %+v", what, f)
+		}
+		if s := f.Summary(); strings.Contains(s, "restored") || !strings.Contains(s, "nothing was written") {
+			t.Errorf("%s: %s", what, s)
 		}
 		*found = nil
 		if !bytes.Equal(b, want) {

@@ -194,7 +194,7 @@ func (f Finding) Summary() string {
 		switch {
 		case f.Recovered && f.Repaired:
 			b.WriteString(", restored")
-		case f.Recovered:
+		case f.Recovered && f.Kind != PastEnd: // nothing was written
 			b.WriteString(", can be restored")
 		}
 	}
