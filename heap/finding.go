@@ -130,8 +130,9 @@ type Finding struct {
 	Culprit       *Node  `json:"culprit,omitempty"`
 	CulpritReason string `json:"culprit_reason,omitempty"`
 
-	// Recovered says that nothing is lost: what was damaged has been, or can
-	// be, restored exactly.
+	// Recovered says that nothing that the heap needs is lost: what was damaged
+	// has been, or can be, restored exactly. Call stacks, of which allocators
+	// keep no second copy, may be gone; the node then has none.
 	Recovered bool `json:"recovered"`
 	// Repaired says that whoever reports it has also put it right, as far as
 	// that was possible.
