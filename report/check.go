@@ -187,9 +187,20 @@ func (t *text) gaps(c *Checked) {
 func (t *text) evidence(a *pools.About, found bool) string {
 	all := a.Evidence
 	if found && !t.Verbose && len(all) > 2 && a.Seen > 0 {
-		return fmt.Sprintf("%d of %s fit; %s; --verbose shows %d more", a.Sound, plain.Plural(a.Seen, "node"), all[0], len(all)-1)
+		return fmt.Sprintf("%s; %s; --verbose shows %d more", Fit(a), all[0], len(all)-1)
 	}
 	return strings.Join(all, "; ")
+}
+
+// Fit says how many of the nodes that were looked at first fit the layout.
+func Fit(a *pools.About) string {
+	switch {
+	case a.Seen == 1 && a.Sound == 1:
+		return "the first node fits"
+	case a.Sound == a.Seen:
+		return fmt.Sprintf("the first %s fit", plain.Plural(a.Seen, "node"))
+	}
+	return fmt.Sprintf("%d of the first %s fit", a.Sound, plain.Plural(a.Seen, "node"))
 }
 
 // indented writes a line of a list.

@@ -15,7 +15,7 @@ import (
 	"github.com/heapwright/heapwright/heap"
 	"github.com/heapwright/heapwright/image"
 	"github.com/heapwright/heapwright/image/layout"
-	"github.com/heapwright/heapwright/internal/plain"
+	"github.com/heapwright/heapwright/report"
 )
 
 // A dump is memory and the pools in it. It must be closed.
@@ -31,6 +31,9 @@ type dump struct {
 	notes, warnings []string
 	// brief leaves most evidence out of about.
 	brief bool
+	// baseNote says where a raw dump was found to lie and why, baseBrief the same
+	// in a clause; empty: its address was known, or is not.
+	baseNote, baseBrief string
 	// placed is where the program lay. The pools' call stacks are translated to
 	// the addresses in its file.
 	placed placed
@@ -211,24 +214,52 @@ const evidenceMark = "; evidence: "
 
 // about says of each pool what it is believed to be and why.
 func (d *dump) about() (notes, doubts []string) {
-	for _, p := range d.pools {
+	for i, p := range d.pools {
 		a := p.About()
-		note := fmt.Sprintf("heap at %s in %s, %d bytes: %s", a.Span.Start, d.name, a.Span.Len(), a.Layout)
-		if a.Name != "" {
-			note += ", called " + a.Name
+		in := fmt.Sprintf("heap at %s in %s, %d bytes: ", a.Span.Start, d.name, a.Span.Len())
+		if d.brief {
+			base := ""
+			if i == 0 {
+				base = d.baseBrief
+			}
+			notes = append(notes, in+briefly(a, base))
+		} else {
+			notes = append(notes, in+a.Layout+called(a)+evidenceMark+strings.Join(a.Evidence, "; "))
 		}
-		switch {
-		case !d.brief:
-			note += evidenceMark + strings.Join(a.Evidence, "; ")
-		case a.Seen > 0:
-			note += fmt.Sprintf(evidenceMark+"%d of %s fit; --verbose shows more", a.Sound, plain.Plural(a.Seen, "node"))
-		}
-		notes = append(notes, note)
 		for _, s := range a.Doubts {
 			doubts = append(doubts, fmt.Sprintf("heap at %s in %s: %s", a.Span.Start, d.name, s))
 		}
 	}
-	return slices.Concat(d.notes, d.searched, notes), slices.Concat(d.warnings, doubts)
+	before := d.notes
+	if d.baseNote != "" && !d.brief {
+		before = append(slices.Clip(before), d.baseNote)
+	}
+	return slices.Concat(before, d.searched, notes), slices.Concat(d.warnings, doubts)
+}
+
+// called says what a pool is called, if it has a name.
+func called(a *layout.About) string {
+	if a.Name == "" {
+		return ""
+	}
+	return ", called " + a.Name
+}
+
+// briefly says what a pool is and why that is believed, in one line or two; base
+// says where its dump begins.
+func briefly(a *layout.About, base string) string {
+	lay, _, options := strings.Cut(a.Layout, ", LOSCFG_")
+	var why []string
+	if a.Seen > 0 {
+		why = append(why, report.Fit(a))
+	}
+	if base != "" {
+		why = append(why, base)
+	}
+	if options || len(a.Evidence) > 0 {
+		why = append(why, "more: --verbose")
+	}
+	return lay + called(a) + evidenceMark + strings.Join(why, "; ")
 }
 
 // resume shows progress again, once that was stopped.

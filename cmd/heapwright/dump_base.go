@@ -47,22 +47,22 @@ func (d *dump) findUnbased(h layout.Hints) error {
 		at := h
 		at.At = c.pool // which takes no search
 		if d.searchAt(c.base, at) == nil && d.searchAt(c.base, h) == nil {
-			d.based(c.base, fmt.Sprintf("because the head of a pool at offset %#x says that it lies at %s", uint64(c.pool-c.base), c.pool))
+			d.based(reason{c.base, fmt.Sprintf("because the head of a pool at offset %#x says that it lies at %s", uint64(c.pool-c.base), c.pool), "as a pool's head in it says"})
 			return nil
 		}
 	}
 	err := d.searchAt(0, h)
 	for _, p := range d.pools {
 		if a := p.About(); a.Base != 0 && d.searchAt(a.Base-a.Span.Start, h) == nil {
-			d.based(a.Base-a.Span.Start, fmt.Sprintf("because the pool at offset %s was at %s in its process", a.Span.Start, a.Base))
+			d.based(reason{a.Base - a.Span.Start, fmt.Sprintf("because the pool at offset %s was at %s in its process", a.Span.Start, a.Base), "as in its process"})
 			return nil
 		}
 	}
-	found, best, why := err == nil, heap.Addr(0), ""
+	found, best := err == nil, reason{}
 	most := d.sound()
 	for _, c := range d.otherBases(b, h.Program) {
 		if e := d.searchAt(c.base, h); e == nil && (!found || d.sound() > most) {
-			found, most, best, why = true, d.sound(), c.base, c.why
+			found, most, best = true, d.sound(), c
 		}
 	}
 	if !found {
@@ -70,11 +70,11 @@ func (d *dump) findUnbased(h layout.Hints) error {
 		d.pools = nil
 		return err
 	}
-	if err := d.searchAt(best, h); err != nil {
+	if err := d.searchAt(best.base, h); err != nil {
 		return err
 	}
-	if why != "" {
-		d.based(best, why)
+	if best.why != "" {
+		d.based(best)
 	} else {
 		d.notes = append(d.notes, fmt.Sprintf("nothing in %s tells its address, so that addresses are offsets in it; give --base if they are not", d.name))
 	}
@@ -82,8 +82,9 @@ func (d *dump) findUnbased(h layout.Hints) error {
 }
 
 // based says where the dump was moved to, and why.
-func (d *dump) based(base heap.Addr, why string) {
-	d.notes = append(d.notes, fmt.Sprintf("the first byte of %s is taken to be at %s, %s; if that is wrong, give --base", d.name, base, why))
+func (d *dump) based(r reason) {
+	d.baseBrief = fmt.Sprintf("the dump begins at %s, %s (if not: --base)", r.base, r.brief)
+	d.baseNote = fmt.Sprintf("the first byte of %s is taken to be at %s, %s; if that is wrong, give --base", d.name, r.base, r.why)
 }
 
 // searchAt moves the dump and searches it.
@@ -104,8 +105,8 @@ func (d *dump) sound() (n int) {
 
 // A reason is why a dump may begin at a base.
 type reason struct {
-	base heap.Addr
-	why  string
+	base       heap.Addr
+	why, brief string
 }
 
 // otherBases returns where the program's data and empty lists put the dump.
@@ -114,12 +115,12 @@ func (d *dump) otherBases(b []byte, p heap.Program) (all []reason) {
 		if data := p.Data(); len(data) > 0 {
 			s := data[0]
 			all = append(all,
-				reason{s.Start, fmt.Sprintf("because the program's data begins there, with %s", s.Name)},
-				reason{s.Start &^ 0xffff, fmt.Sprintf("because the program's data begins just behind, with %s at %s", s.Name, s.Start)})
+				reason{s.Start, fmt.Sprintf("because the program's data begins there, with %s", s.Name), "as the program's data"},
+				reason{s.Start &^ 0xffff, fmt.Sprintf("because the program's data begins just behind, with %s at %s", s.Name, s.Start), "as the program's data"})
 		}
 	}
 	for _, v := range basesOfLists(b) {
-		all = append(all, reason{v.base, fmt.Sprintf("because %d empty lists in it point to themselves then", v.count)})
+		all = append(all, reason{v.base, fmt.Sprintf("because %d empty lists in it point to themselves then", v.count), fmt.Sprintf("as %d empty lists in it say", v.count)})
 	}
 	return all
 }

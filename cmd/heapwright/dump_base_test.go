@@ -91,8 +91,8 @@ func TestBaseOfPool(t *testing.T) {
 		if a.Span.Start != c.base+off || a.Sound != a.Seen || len(d.pools) != 1 {
 			t.Errorf("%v at %s: found at %s, %d of %d nodes sound", c.l, c.base, a.Span.Start, a.Sound, a.Seen)
 		}
-		if !strings.Contains(strings.Join(d.notes, "\n"), "taken to be at "+c.base.String()) {
-			t.Errorf("notes %q", d.notes)
+		if !strings.Contains(d.baseNote, "taken to be at "+c.base.String()) {
+			t.Errorf("note %q", d.baseNote)
 		}
 	}
 }
@@ -129,8 +129,8 @@ func TestBaseOfLists(t *testing.T) {
 	if a := d.pools[0].About(); a.Span.Start != base+off {
 		t.Errorf("found at %s", a.Span.Start)
 	}
-	if !strings.Contains(strings.Join(d.notes, "\n"), "empty lists") {
-		t.Errorf("notes %q", d.notes)
+	if !strings.Contains(d.baseNote, "empty lists") {
+		t.Errorf("note %q", d.baseNote)
 	}
 }
 

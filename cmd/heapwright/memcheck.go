@@ -277,6 +277,13 @@ func (m *memcheck) dump(cmd *cobra.Command, path string, s *source) error {
 	notes, warnings := d.about()
 	if m.out.format == "text" || m.out.json() { // which show the pools themselves
 		notes = slices.Concat(d.notes, d.searched)
+		switch {
+		case d.baseNote == "":
+		case d.brief:
+			notes = append(notes, d.baseBrief)
+		default:
+			notes = append(notes, d.baseNote)
+		}
 	}
 	m.in.notes = append(m.in.notes, notes...)
 	s.progress.stop()
