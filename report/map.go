@@ -95,6 +95,11 @@ func (c *MapCount) add(bytes uint64) {
 	c.Bytes += bytes
 }
 
+func (c *MapCount) join(other MapCount) {
+	c.Nodes += other.Nodes
+	c.Bytes += other.Bytes
+}
+
 // mapKind is what a piece of memory is.
 type mapKind uint8
 

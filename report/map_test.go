@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -221,4 +222,37 @@ func BenchmarkMapper(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*nodes), "ns/node")
+}
+
+// On a narrow screen a column stands for several powers of two: no node is left
+// out of the histogram.
+func TestNarrowHistogramCountsAll(t *testing.T) {
+	m := &Map{}
+	for i := 4; i < 24; i++ {
+		m.Used[i].Nodes, m.Free[i].Nodes = 1, 2
+	}
+	for _, width := range []int{12, 40, 80, 120} {
+		text := write(t, func(w io.Writer) error {
+			b := newText(w, Options{Width: width})
+			b.histogram(m)
+			return b.Flush()
+		})
+		for name, want := range map[string]int{"used": 20, "free": 40} {
+			sum := 0
+			for line := range strings.Lines(text) {
+				if rest, ok := strings.CutPrefix(line, name); ok {
+					for _, n := range strings.Fields(rest) {
+						k, err := strconv.Atoi(n)
+						if err != nil {
+							t.Fatal(err)
+						}
+						sum += k
+					}
+				}
+			}
+			if sum != want {
+				t.Errorf("width %d: %d %s nodes, want %d:\n%s", width, sum, name, want, text)
+			}
+		}
+	}
 }

@@ -2,13 +2,15 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 const histogramLabel, histogramCell = 6, 5 // columns
 
 // histogram draws how many nodes there are of which length, used ones above
-// free ones: a column for each power of two of which there are some.
+// free ones: a column for each power of two of which there are some, or for
+// several in a row where the screen is narrow.
 func (t *text) histogram(m *Map) {
 	var there []int
 	for i := range m.Used {
@@ -19,15 +21,22 @@ func (t *text) histogram(m *Map) {
 	if len(there) == 0 {
 		return
 	}
+	each := 1 // powers of two a column
 	if t.Width > 0 {
-		there = there[:min(len(there), max(1, (t.Width-histogramLabel)/histogramCell))]
+		room := max(1, (t.Width-histogramLabel)/histogramCell)
+		each = (len(there) + room - 1) / room
 	}
 	height := t.barHeight()
 	var used, free []MapCount
 	axis := fmt.Sprintf("%-*s", histogramLabel, "bytes>")
-	for _, i := range there {
-		axis += fmt.Sprintf("%*s", histogramCell, short(sizeFrom(i)))
-		used, free = append(used, m.Used[i]), append(free, m.Free[i])
+	for column := range slices.Chunk(there, each) {
+		axis += fmt.Sprintf("%*s", histogramCell, short(sizeFrom(column[0])))
+		var u, f MapCount
+		for _, i := range column {
+			u.join(m.Used[i])
+			f.join(m.Free[i])
+		}
+		used, free = append(used, u), append(free, f)
 	}
 	t.bars("used", used, height)
 	t.WriteString(t.paint(faint, axis) + "\n")

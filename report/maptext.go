@@ -179,11 +179,7 @@ func (t *text) key(m *Map, shown int) {
 // legend lists the groups that have letters.
 func (t *text) legend(m *Map, shown int) {
 	total := m.Stats.Used
-	by := "allocated by, innermost first"
-	if m.By == ByOwner {
-		by = "owner"
-	}
-	t.WriteString(t.paint(bold, fmt.Sprintf("  %9s %5s %7s  %s", "bytes", "%used", "nodes", by)) + "\n")
+	t.WriteString(t.paint(bold, fmt.Sprintf("  %9s %5s %7s  %s", "bytes", "%used", "nodes", m.legendTitle())) + "\n")
 	line := func(letter, color string, c MapCount, what string) {
 		head := fmt.Sprintf(" %9s %5.1f %7d  ", size(float64(c.Bytes)), 100*float64(c.Bytes)/float64(max(1, total)), c.Nodes)
 		if room := t.Width - 1 - len(head); t.Width > 0 && !t.Verbose {
@@ -208,13 +204,23 @@ func (t *text) legend(m *Map, shown int) {
 	}
 	var rest MapCount
 	for _, g := range m.Groups[shown:] {
-		rest.Nodes += g.Nodes
-		rest.Bytes += g.Bytes
+		rest.join(g.MapCount)
 	}
 	if n := len(m.Groups) - shown; n > 0 {
 		what := plain.Plural(n, "other "+groupNoun(m.By))
+		if shown < len(letters) {
+			what += "; --top 0 shows more"
+		}
 		line(string(rune(letterOther)), "", rest, what)
 	}
+}
+
+// legendTitle says what the names in the legend are.
+func (m *Map) legendTitle() string {
+	if m.By == ByOwner {
+		return "owner"
+	}
+	return "allocated by, innermost first"
 }
 
 func groupNoun(by MapBy) string {
@@ -232,14 +238,19 @@ func cut(s string, columns int) string {
 	return string([]rune(s)[:max(0, columns-3)]) + "..."
 }
 
-// figures writes totals and fragmentation.
-func (t *text) figures(m *Map) {
+// totals says how much is used and free, and how fragmented that is.
+func (m *Map) totals() string {
 	st := &m.Stats
-	s := fmt.Sprintf("used %d bytes in %d nodes", st.Used, st.UsedNodes)
+	s := fmt.Sprintf("used %d bytes in %s", st.Used, plain.Plural(int(st.UsedNodes), "node"))
 	if m.Sum.Used > 0 {
 		s += fmt.Sprintf(" (%.0f%% headers)", 100*float64(m.Sum.Headers)/float64(m.Sum.Used))
 	}
-	s += fmt.Sprintf("; free %d in %d, the largest %d: fragmentation %.0f%%", st.Free, st.FreeNodes, st.LargestFree, 100*st.Fragmentation())
+	return s + fmt.Sprintf("; free %d in %d, the largest %d: fragmentation %.0f%%", st.Free, st.FreeNodes, st.LargestFree, 100*st.Fragmentation())
+}
+
+// figures writes totals and fragmentation.
+func (t *text) figures(m *Map) {
+	s := m.totals()
 	if m.Findings > 0 {
 		s += "; " + t.paint(red, plain.Plural(m.Findings, "finding"))
 	}

@@ -79,8 +79,8 @@ func MapSVG(w io.Writer, maps []*Map, notes []string, _ Options) error {
 // svgHeight is how much room pool takes.
 func svgHeight(m *Map) int {
 	rows := (len(m.Cells) + svgColumns - 1) / svgColumns
-	legend := min(len(m.Groups), svgGroups) + 5 // others, free, pool, unknown, damage
-	lines := 2 + legend + 1
+	legend := min(len(m.Groups), svgGroups) + 6 // title, others, free, pool, unknown, damage
+	lines := 1 + len(m.svgLayout()) + legend + 1
 	if m.Partial != "" {
 		lines++
 	}
@@ -94,6 +94,11 @@ func svgHeight(m *Map) int {
 	return n
 }
 
+// svgLayout returns the lines that say how the pool is laid out.
+func (m *Map) svgLayout() []string {
+	return strings.Split(plain.Wrap(plain.Clean(m.About.Layout), svgLineLength, 0, 2), "\n")
+}
+
 // text writes a line of text; attributes are those besides its place.
 func (s *svg) text(x int, attributes, what string) {
 	s.printf("<text x=\"%d\" y=\"%d\"%s xml:space=\"preserve\">%s</text>\n", x, s.y, attributes, escapeXML(plain.Clean(what)))
@@ -102,8 +107,10 @@ func (s *svg) text(x int, attributes, what string) {
 func (s *svg) pool(m *Map) {
 	s.text(8, ` font-weight="bold" font-size="14"`, fmt.Sprintf("pool %s: %d bytes, %d a cell, drawn by %s", m.About.Label(), m.About.Span.Len(), m.CellSize, m.By))
 	s.y += svgLine
-	s.text(8, ` fill="#5b6570"`, cut(m.About.Layout, svgLineLength))
-	s.y += svgLine
+	for _, line := range m.svgLayout() {
+		s.text(8, ` fill="#5b6570"`, line)
+		s.y += svgLine
+	}
 	for from := 0; from < len(m.Cells); from += svgColumns {
 		s.printf("<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"11\" fill=\"#5b6570\">%s</text>\n", svgLeft-6, s.y, m.cellAddr(from))
 		for i := from; i < min(from+svgColumns, len(m.Cells)); i++ {
@@ -185,22 +192,33 @@ func (g *MapGroup) name(levels int) string {
 }
 
 func (s *svg) legend(m *Map) {
-	line := func(color, edge string, bytes uint64, what string) {
-		s.printf("<rect x=\"%d\" y=\"%d\" width=\"12\" height=\"12\" fill=\"%s\"%s/>\n", svgLeft, s.y-10, color, edge)
-		s.text(svgLeft+20, "", fmt.Sprintf("%10s %5.1f%%  %s", size(float64(bytes)), 100*float64(bytes)/float64(max(1, m.About.Span.Len())), cut(what, svgNames)))
+	row := func(bytes, share, what string) {
+		s.text(svgLeft+20, "", fmt.Sprintf("%10s %6s  %s", bytes, share, cut(what, svgNames)))
 		s.y += svgLine
 	}
+	box := func(color, edge string) {
+		s.printf("<rect x=\"%d\" y=\"%d\" width=\"12\" height=\"12\" fill=\"%s\"%s/>\n", svgLeft, s.y-10, color, edge)
+	}
+	line := func(color, edge string, bytes uint64, what string) {
+		box(color, edge)
+		row(size(float64(bytes)), "", what)
+	}
+	group := func(color string, bytes uint64, what string) {
+		box(color, "")
+		row(size(float64(bytes)), fmt.Sprintf("%.1f", 100*float64(bytes)/float64(max(1, m.Stats.Used))), what)
+	}
+	row("bytes", "%used", m.legendTitle())
 	shown := min(len(m.Groups), svgGroups)
 	for i := range shown {
 		g := &m.Groups[i]
-		line(svgColors[i], "", g.Bytes, fmt.Sprintf("%s, %s", plain.Plural(int(g.Nodes), "node"), g.name(len(g.Frames)+1)))
+		group(svgColors[i], g.Bytes, fmt.Sprintf("%s, %s", plain.Plural(int(g.Nodes), "node"), g.name(len(g.Frames)+1)))
 	}
 	var rest uint64
 	for _, g := range m.Groups[shown:] {
 		rest += g.Bytes
 	}
 	if n := len(m.Groups) - shown; n > 0 {
-		line(svgOther, "", rest, plain.Plural(n, "other "+groupNoun(m.By)))
+		group(svgOther, rest, plain.Plural(n, "other "+groupNoun(m.By)))
 	}
 	line(svgFree, ` stroke="#c5ccd3"`, m.Sum.Free, "free")
 	line(svgPool, "", m.Sum.Pool, "the pool's own head and end")
@@ -215,9 +233,7 @@ func (s *svg) legend(m *Map) {
 }
 
 func (s *svg) figures(m *Map) {
-	st := &m.Stats
-	s.text(svgLeft, "", fmt.Sprintf("used %d bytes in %d nodes, %d of them headers; free %d in %d, the largest %d: fragmentation %.0f%%",
-		st.Used, st.UsedNodes, m.Sum.Headers, st.Free, st.FreeNodes, st.LargestFree, 100*st.Fragmentation()))
+	s.text(svgLeft, "", m.totals())
 	s.y += svgLine
 	if m.Partial != "" {
 		s.text(svgLeft, ` fill="`+svgDamaged+`"`, cut("partial: "+m.Partial, svgLineLength-12))
@@ -248,12 +264,13 @@ func (s *svg) bars(name, color string, counts []MapCount, first, wide int) {
 	}
 	s.y += svgBar
 	s.printf("<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"11\">%s</text>\n", svgLeft-6, s.y, name)
+	s.printf("<text x=\"%d\" y=\"%d\" text-anchor=\"end\" font-size=\"10\" fill=\"#5b6570\">bytes, from</text>\n", svgLeft-6, s.y+12)
 	for i, c := range counts {
 		x := svgLeft + i*wide
 		if c.Nodes > 0 {
 			tall := max(1, int(float64(svgBar-12)*float64(c.Nodes)/float64(most)))
-			s.printf("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\"><title>%d nodes of %d bytes or more, %d bytes in all</title></rect>\n",
-				x, s.y-tall, wide-4, tall, color, c.Nodes, sizeFrom(first+i), c.Bytes)
+			s.printf("<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"%s\"><title>%s of %d bytes or more, %d bytes in all</title></rect>\n",
+				x, s.y-tall, wide-4, tall, color, plain.Plural(int(c.Nodes), "node"), sizeFrom(first+i), c.Bytes)
 			s.printf("<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-size=\"10\">%s</text>\n", x+(wide-4)/2, s.y-tall-3, count(c.Nodes))
 		}
 		s.printf("<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-size=\"10\" fill=\"#5b6570\">%s</text>\n", x+(wide-4)/2, s.y+12, short(sizeFrom(first+i)))

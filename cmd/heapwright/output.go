@@ -89,7 +89,7 @@ func (o *output) check(cmd *cobra.Command, in *input, logs []string) error {
 	if o.format != "text" && o.format != "json" && !slices.Contains(o.more, o.format) {
 		return usageError(cmd, fmt.Errorf("--format is %s, not %q", o.formats(), o.format))
 	}
-	in.brief = o.format == "text" && !o.verbose
+	in.brief = (o.format == "text" || o.format == "svg") && !o.verbose
 	if o.topSet = cmd.Flags().Changed("top"); o.topSet && o.top < 0 {
 		return usageError(cmd, fmt.Errorf("--top is a number of call sites, 0 for all, not %d", o.top))
 	}
