@@ -33,6 +33,9 @@ func findNuttX(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
 		for i := range s.m.spans {
 			s.span(&s.m.spans[i])
 		}
+		for i := 0; i < len(s.m.spans) && len(s.pools) == 0; i++ {
+			s.structures(&s.m.spans[i])
+		}
 	}
 	for _, p := range s.pools {
 		pools = append(pools, p)
@@ -190,6 +193,32 @@ func (s *nuttxScan) span(piece *heap.Memory) {
 			}
 			if a := at + heap.Addr(i+4*k); a >= low {
 				low = max(low, s.near(a, uint64(v)))
+			}
+		}
+	}
+}
+
+// structures looks in one piece of memory for what a struct mm_heap_s says about
+// the one region of a heap: its length, the bytes in use at most and now, and
+// the addresses of both guards, which lie as far from each other. One of the
+// guards may be damaged. In some versions the structure is counted as in use.
+func (s *nuttxScan) structures(piece *heap.Memory) {
+	for _, w := range s.words() {
+		skip := int(-piece.Addr & heap.Addr(w-1))
+		for i := skip; i+5*w <= len(piece.Bytes); i += w {
+			b := piece.Bytes[i:]
+			size := word(b, w)
+			if size == 0 || size > s.most {
+				continue
+			}
+			first, end := word(b[3*w:], w), word(b[4*w:], w)
+			head := size - (end - first)
+			if end <= first || !nuttxHeadLen(head, w) || max(word(b[w:], w), word(b[2*w:], w)) > size+nuttxFar {
+				continue
+			}
+			at := piece.Addr + heap.Addr(i)
+			if s.guard(heap.Addr(first), w) == int(head) || s.guard(heap.Addr(end), w) == int(head) {
+				s.add(heap.Addr(first), heap.Addr(end), at, w, int(head), "", nil)
 			}
 		}
 	}
