@@ -100,7 +100,7 @@ func (all dumps) judge(t *track) judgement {
 	const few = .3
 	j.p = max(binomialTail(old, old+recent, few/(1+few)), binomialTail(recent, old+recent, few/(1+few)))
 	j.candidate, j.tested, j.weak = true, true, true
-	j.reason = fmt.Sprintf("holds nodes of all ages: %s of the first half of the run, %s of the second", nodes(old), number(recent))
+	j.reason = fmt.Sprintf("holds nodes of all ages: %s born from 10 to 40 %% of the run, %s from 50 to 80 %%", nodes(old), number(recent))
 	j.leaked = int(total)
 	for _, b := range a.bytes[1:8] {
 		j.leakedBytes += b

@@ -112,7 +112,7 @@ func (j *judgement) conclude(site *Site, proven bool) {
 		site.Reason = fmt.Sprintf("nodes are still freed now and then: %s of the %s", number(j.freed), j.old())
 		return
 	case site.Verdict == Stable:
-		site.Reason = fmt.Sprintf("too few nodes stay to tell a leak from chance: the %s", j.old())
+		site.Reason = fmt.Sprintf("none of the %s was freed, but so few may be chance", j.old())
 		return
 	case j.freed == 0:
 		site.Reason = fmt.Sprintf("new nodes keep coming, and none of the %s was ever freed", j.old())

@@ -188,8 +188,8 @@ func TestReasons(t *testing.T) {
 			}
 		}, "CONFIRMED new nodes keep coming, and none of the 64 nodes born since listing 3 that got older than 1 listing was ever freed"},
 		{20, func(s *story) { s.leaker(1, 4); s.add(1, 1, 8, 12) }, "CONFIRMED new nodes keep coming, and of the 69 nodes born since listing 3 only 1 was ever freed"},
-		{8, func(s *story) { s.add(1, 1, 3, 8); s.add(1, 1, 5, 8); s.add(1, 1, 7, 8) }, "STABLE too few nodes stay to tell a leak from chance: the 3 nodes born since listing 2"},
-		{8, func(s *story) { s.add(1, 1, 8, 8) }, "STABLE its only new node came too late to tell anything"},
+		{8, func(s *story) { s.add(1, 1, 3, 8); s.add(1, 1, 5, 8); s.add(1, 1, 7, 8) }, "STABLE none of the 3 nodes born since listing 2 was freed, but so few may be chance"},
+		{8, func(s *story) { s.add(1, 1, 8, 8) }, "STABLE its only new node came in the last 3 listings: too young to be called a leak"},
 		{8, func(s *story) { s.add(1, 1, 4, 8) }, "STABLE only one new node stays: too few to tell anything"},
 		{3, func(s *story) { s.leaker(1, 4) }, "INCONCLUSIVE grew by 8 nodes, but 3 listings cannot tell a leak from a cache: it takes 4"},
 		{3, func(s *story) { s.add(1, 4, 1, 3) }, "STABLE did not grow over 3 listings"},

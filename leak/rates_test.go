@@ -99,7 +99,7 @@ func TestDump(t *testing.T) {
 	add(4, 0)
 	add(5, every(600, 700, 5)...)
 	want := map[string]string{
-		"0x1": "SUSPECT holds nodes of all ages: 15 nodes of the first half of the run, 15 of the second",
+		"0x1": "SUSPECT holds nodes of all ages: 15 nodes born from 10 to 40 % of the run, 15 from 50 to 80 %",
 		"0x2": "STABLE all its nodes were allocated in the first tenth of the run: start-up",
 		"0x3": "INCONCLUSIVE its nodes are young: churn, or a leak that began late",
 		"0x4": "INCONCLUSIVE a single listing shows no growth",

@@ -50,7 +50,7 @@ func (m *matrix) transient(age int, left float64) string {
 	case stay > young:
 		return m.stopped()
 	case life == 0:
-		return fmt.Sprintf("its only new %s came too late to tell anything", noun(stay, "node"))
+		return fmt.Sprintf("its only new %s came in the last %s: too young to be called a leak", noun(stay, "node"), m.latest(age+1))
 	case stay == 0 || m.outlives(1, life) == 0:
 		return m.freedWithin(life)
 	}

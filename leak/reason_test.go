@@ -126,7 +126,7 @@ func untrue(reason string, nodes []fate, n int) string {
 		old := func(f fate) bool { return since(from)(f) && f.last-f.first >= age }
 		all, freed := count(old), count(func(f fate) bool { return old(f) && !stays(f) })
 		switch {
-		case strings.Contains(reason, "none of the ") || is("too few nodes stay"):
+		case strings.Contains(reason, "none of the "):
 			holds = v[0] == all && freed == 0
 		case is("new nodes keep coming"):
 			holds = v[0] == all && slices.Contains(v[1:], freed)
