@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -54,11 +55,24 @@ func (in *input) openDump(cmd *cobra.Command, path string) (*dump, error) {
 		return nil, err
 	}
 	if !s.memory {
-		s.close()
-		return nil, fmt.Errorf("%s is text, a console log: %s reads memory: a RAM dump, an ELF core, Intel HEX or S-records\n"+
-			"if it is a raw dump that looks like text, say where it begins with --base", named(path), cmd.Name())
+		defer s.close()
+		return nil, notMemory(cmd, path, s.r)
 	}
 	return in.dump(cmd, path, s)
+}
+
+// notMemory says what a source is that holds no memory.
+func notMemory(cmd *cobra.Command, path string, r io.Reader) error {
+	head := make([]byte, 4)
+	n, _ := io.ReadFull(r, head)
+	switch {
+	case n == 0:
+		return fmt.Errorf("%s is empty: %s reads memory: a RAM dump, an ELF core, Intel HEX or S-records", named(path), cmd.Name())
+	case string(head) == "\x7fELF":
+		return fmt.Errorf("%s is an ELF file, but no core\ngive the dump, and the ELF file with --symbols %[1]s", named(path))
+	}
+	return fmt.Errorf("%s is text, a console log: %s reads memory: a RAM dump, an ELF core, Intel HEX or S-records\n"+
+		"if it is a raw dump that looks like text, say where it begins with --base", named(path), cmd.Name())
 }
 
 // dump reads memory. It owns s.

@@ -447,7 +447,7 @@ func explain(cmd *cobra.Command, err error) error {
 	switch none.Kind {
 	case "":
 	case console.FileELF:
-		hint = "give the console log, and the ELF file with --symbols " + none.Name
+		hint = "give the console log or the dump, and the ELF file with --symbols " + none.Name
 	case console.FileGzip: // within another one
 		hint = "unpack it: zcat " + none.Name + " | zcat | " + cmd.CommandPath() + " -"
 	case console.FileBinary:
