@@ -137,6 +137,14 @@ func (o *Overwrite) locate() (w overwritten, ok bool) {
 	for i := (w.end + 3) &^ 3; i < len(o.Have); i++ {
 		w.back = w.back && !intact(i)
 	}
+	// The first bytes of a word that an overflow begins in may have been what was
+	// written. But where the damage goes on up to the node's own payload, they are
+	// rather what an underflow left.
+	if w.first&3 != 0 && w.back && !(w.same && o.ahead(w) > 0) {
+		for i := w.first &^ 3; i < w.first; i++ {
+			w.front = w.front && !intact(i)
+		}
+	}
 	// One zero too many, in front or behind, can look like a bit as well.
 	w.flipped = flips == 1 && !(w.b == 0 && (w.first == 0 || w.end == len(o.Have)))
 	return w, true
@@ -234,7 +242,7 @@ func (o *Overwrite) ahead(w overwritten) int {
 func (o *Overwrite) goesOn(w overwritten) bool {
 	t := o.Trail
 	switch {
-	case t == nil || !t.whole || t.Culprit == nil:
+	case t == nil || !t.whole:
 		return false
 	case w.same && t.same && w.b == t.b || w.text && t.text:
 		return o.ahead(w) == len(o.Ahead) && (o.Previous != nil || len(o.Ahead) >= minRun)
@@ -281,6 +289,11 @@ func (o *Overwrite) through(c *docket, with string) {
 	if p := o.Previous; p != nil {
 		victim = fmt.Sprintf("node %s", p.Addr)
 		front = victim + " in front"
+	}
+	if t.Culprit == nil { // it came from before the heap, or nobody knows from where
+		c.CulpritReason = ""
+		c.Cause = fmt.Sprintf("one write went through several nodes: %s was overwritten as well, here with %s; where it began cannot be told; %s is only another victim", front, with, victim)
+		return
 	}
 	c.Cause = fmt.Sprintf("one overflow went through several nodes: %s was overwritten as well, here with %s, so the write began in %s or before it; %s is only another victim", front, with, c.buffer(t.Culprit), victim)
 }

@@ -45,6 +45,7 @@ func TestOverwrite(t *testing.T) {
 		{"whole head", fill('A', 0, 32), 0x1000, 0x1020, 0xf00, "an overflow"},
 		{"terminator", fill(0, 0, 1), 0x1000, 0x1001, 0xf00, "an overflow"},
 		{"underflow", fill('A', 28, 32), 0x101c, 0x1020, 0x1000, "an underflow"},
+		{"underflow over all but a byte", fill('A', 1, 32), 0x1001, 0x1020, 0x1000, "an underflow"},
 		{"stray", fill('A', 20, 24), 0x1014, 0x1018, 0, "a stray write"},
 		{"bit", func(o *Overwrite) { o.Have[21] ^= 4 }, 0x1015, 0x1016, 0, "single bit"},
 		{"free in front", func(o *Overwrite) { fill('A', 0, 8)(o); o.Previous.State = heap.Free }, 0x1000, 0x1008, 0xf00, "after it had been freed"},
@@ -104,5 +105,27 @@ func TestTrail(t *testing.T) {
 				t.Errorf("culprit %s, want %s (%s)", f.Culprit.Addr, d.culprit, f.CulpritReason)
 			}
 		})
+	}
+}
+
+// What began in front of the heap is not blamed on the first node that it hit.
+func TestTrailOfNobody(t *testing.T) {
+	first := head()
+	first.Previous, first.Ahead = nil, nil
+	for i := range first.Have {
+		first.Have[i] = 'A'
+	}
+	var f heap.Finding
+	trail := first.Explain(&f)
+	next := head()
+	next.Previous, next.Trail = first.Subject, trail
+	for i := range next.Ahead {
+		next.Ahead[i] = 'A'
+	}
+	copy(next.Have, "AAAAAAAA")
+	f = heap.Finding{}
+	next.Explain(&f)
+	if f.Culprit != nil || f.CulpritReason != "" || !strings.Contains(f.Cause, "where it began cannot be told") {
+		t.Errorf("culprit %v, %q, %q", f.Culprit, f.CulpritReason, f.Cause)
 	}
 }
