@@ -45,6 +45,13 @@ func (m *memoryFlags) check(cmd *cobra.Command, sources []string) error {
 	case m.config == "-":
 		return usageError(cmd, errors.New("--config cannot be read from standard input: give the name of a file"))
 	}
+	for _, s := range sources {
+		for _, p := range pieces(s) {
+			if err := misspelt(s, p); err != nil {
+				return usageError(cmd, err)
+			}
+		}
+	}
 	if m.base.given {
 		for _, s := range sources {
 			if len(pieces(s)) > 1 || isBased(s) {
@@ -53,6 +60,22 @@ func (m *memoryFlags) check(cmd *cobra.Command, sources []string) error {
 		}
 	}
 	return nil
+}
+
+// misspelt says what is wrong with how a piece of a source is given.
+func misspelt(source, piece string) error {
+	if piece == "" && source != "" {
+		return fmt.Errorf("%q names no file on one side of a comma: pieces of one memory are given without blanks, a.bin,b.bin", source)
+	}
+	i := strings.LastIndexByte(piece, '@')
+	if _, base := image.SplitBase(piece); i < 0 || base != nil || exists(piece) {
+		return nil
+	}
+	name, address := piece[:i], piece[i+1:]
+	if _, err := strconv.ParseUint(address, 16, 64); err != nil || !exists(name) {
+		return nil
+	}
+	return fmt.Errorf("addresses begin with 0x: %s@0x%s", name, address)
 }
 
 // given reports whether the user has said that the sources are memory.
@@ -89,7 +112,13 @@ func pieces(source string) []string {
 	if !strings.Contains(source, ",") || exists(source) {
 		return []string{source}
 	}
-	return strings.Split(source, ",")
+	parts := strings.Split(source, ",")
+	for i, p := range parts {
+		if !exists(p) {
+			parts[i] = strings.TrimSpace(p)
+		}
+	}
+	return parts
 }
 
 // inputFiles returns the files that sources are read from.

@@ -38,6 +38,10 @@ func replaceFile(path string, write func(io.Writer) error) error {
 	}
 	f, err := pending.create(path, mode)
 	if err != nil {
+		var own *fs.PathError
+		if errors.As(err, &own) { // which names a file beside it
+			err = own.Err
+		}
 		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	if err := fill(f, write); err != nil {

@@ -43,7 +43,7 @@ func newMemcheck() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "memcheck SOURCE...",
 		Aliases: []string{"damage"},
-		Short:   "Check a dumped heap, or explain what a device reported of its",
+		Short:   "Check a dumped heap, or explain the damage that a log reports",
 		Long: `Check a dumped heap node by node, past all damage; or explain what a device
 reported about its damaged heap in a console log. Either way: which header was
 overwritten, with what and how far, which node lies in front of it and who

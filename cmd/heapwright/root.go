@@ -142,7 +142,11 @@ func verbFor(path string, size int64) string {
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) {
-		if like := flagLike(cmd, unknown.GetSpecifiedName()); like != "" {
+		name := unknown.GetSpecifiedName()
+		if short, _, _ := strings.Cut(unknown.GetSpecifiedShortnames(), "="); len(short) > 1 { // -symbols
+			name = short
+		}
+		if like := flagLike(cmd, name); like != "" {
 			err = fmt.Errorf("%w: did you mean --%s?", err, like)
 		}
 		return usageError(cmd, err)
