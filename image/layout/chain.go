@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/heapwright/heapwright/heap"
+	"github.com/heapwright/heapwright/internal/plain"
 )
 
 // The chain engine: walking heaps that are a row of nodes without gaps, each
@@ -367,7 +368,7 @@ func (w *chainWalk) finish(size, extra uint64) {
 		for _, g := range s.Gaps {
 			bytes += g.Len()
 		}
-		why = append(why, fmt.Sprintf("%d bytes in %d ranges could not be interpreted, the first at %s", bytes, n, s.Gaps[0].Start))
+		why = append(why, fmt.Sprintf("%d bytes in %s could not be interpreted, the first at %s", bytes, plain.Plural(n, "range"), s.Gaps[0].Start))
 	}
 	if w.spent {
 		why = append(why, "so much is damaged that the search for nodes behind damage was given up")

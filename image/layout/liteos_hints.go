@@ -2,6 +2,7 @@ package layout
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -252,7 +253,10 @@ func (m *ram) variables(h *Hints) (places []named) {
 			if !ok || at == 0 || v.Len() != 0 && v.Len() < uint64(width) {
 				continue
 			}
-			places = append(places, named{heap.Addr(at), fmt.Sprintf("%s, at %s, holds its address", name, v.Start)})
+			place := named{heap.Addr(at), fmt.Sprintf("%s, at %s, holds its address", name, v.Start)}
+			if !slices.Contains(places, place) { // a short address may be read in either width
+				places = append(places, place)
+			}
 		}
 		if v.Len() == 0 || v.Len() > 8 {
 			places = append(places, named{v.Start, fmt.Sprintf("it is the variable %s", name)})

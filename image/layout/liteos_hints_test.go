@@ -211,6 +211,8 @@ func TestVariables(t *testing.T) {
 		found, _ := pools(m, Hints{Program: p})
 		if len(found) != 1 || found[0].Addr != h.Addr || !strings.Contains(strings.Join(found[0].about.Evidence, "\n"), name) {
 			t.Errorf("%s: %+v", name, found)
+		} else if all := strings.Join(found[0].about.Evidence, "\n"); strings.Count(all, "holds its address") > 1 {
+			t.Errorf("%s: said twice: %s", name, all) // once for either width of a pointer
 		}
 	}
 	wild := program{variables: map[string]heap.Span{"m_aucSysMem1": at(0x1010, 4), "m_aucSysMem0": at(0x9999999, 4), "g_poolHead": at(0x1000, 4)}}
