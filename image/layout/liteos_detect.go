@@ -36,13 +36,21 @@ type candidate struct {
 	sound, seen int
 }
 
+// lostTask is the owner of a used node whose task ID was overwritten. IDs have 16
+// bits.
+const lostTask heap.Owner = 1 << 16
+
+// liteOwners says that 0 is the ID of a task as any other. Nodes from before there
+// were tasks have the first ID behind the last task's. It is not changed.
+var liteOwners = map[heap.Owner]string{0: "0", lostTask: "unknown"}
+
 // pool opens the pool.
 func (c *candidate) pool(m *ram) *LiteOSPool {
 	p := &LiteOSPool{Layout: c.layout, Addr: c.addr, Size: c.size, Next: c.next, mem: m.mem}
 	p.about = About{
 		System: "liteos", Layout: c.layout.String(), PointerSize: c.layout.Offsets().Word,
 		Span:  heap.Span{Start: c.addr, End: c.addr + heap.Addr(c.size)},
-		Sound: c.sound, Seen: c.seen, Evidence: c.evidence,
+		Sound: c.sound, Seen: c.seen, Evidence: c.evidence, Owners: liteOwners,
 	}
 	if end := c.addr + heap.Addr(c.size); m.bytes(end-1, 1) == nil {
 		p.about.Doubts = append(p.about.Doubts, fmt.Sprintf("the pool ends at %s, which is not in the image", end))

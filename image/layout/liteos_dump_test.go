@@ -126,6 +126,31 @@ func TestDumps(t *testing.T) {
 	}
 }
 
+// TestTaskZero: task 0 is named, and is not taken for that of a node whose task ID
+// is lost.
+func TestTaskZero(t *testing.T) {
+	s := Snapshot(open(t, "both-clean", 0x578c0))
+	tasks := make(map[string]int)
+	for i := range s.Nodes {
+		tasks[s.OwnerName(s.Nodes[i].Owner)]++
+	}
+	if tasks["0"] != 18 || tasks["64"] != 15 || tasks[""] != 0 || tasks["unknown"] != 0 {
+		t.Errorf("nodes by task: %v", tasks)
+	}
+	h := four(LiteOS{LeakCheck: true, LRs: 3}, false)
+	pool, starts, err := h.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 16 { // magic, task, previous node, a call
+		pool[starts[1]-h.Addr+heap.Addr(i)] = 'Z'
+	}
+	s = Snapshot(openAs(Bytes{h.Addr, pool}, h.Addr, h.Layout))
+	if i := slices.IndexFunc(s.Nodes, func(n heap.Node) bool { return n.Addr == starts[1] }); i < 0 || s.OwnerName(s.Nodes[i].Owner) != "unknown" {
+		t.Errorf("%+v", s.Nodes)
+	}
+}
+
 // TestAsListed compares the dump with the last listing that the device printed
 // in front of it: the leaking nodes, which nobody frees, are in both.
 func TestAsListed(t *testing.T) {
@@ -167,6 +192,9 @@ func TestOverflowOfAHeader(t *testing.T) {
 	}
 	if want := "byte 'A' (0x41) repeated"; f.Reach != want {
 		t.Errorf("reach %q, want %q", f.Reach, want)
+	}
+	if want := "an overflow: task 0's buffer of at most 3000 bytes at 0xb5d90 was written past its end with byte 'A' (0x41) repeated, by at least 72 bytes"; f.Cause != want {
+		t.Errorf("cause %q, want %q", f.Cause, want)
 	}
 	const detail = "the backup is right; the backup of the header of node 0xb7548, which lies in front of it, was overwritten as well; " +
 		"its call stack was overwritten too, and of that there is no backup"

@@ -34,7 +34,7 @@ func (w *walker) examine(before, cur, next *seen) (f *heap.Finding, lrs bool) {
 		w.survey.Findings++
 		return nil, lrs
 	}
-	f = &heap.Finding{Node: cur.at, Op: "check", Recovered: true}
+	f = &heap.Finding{Node: cur.at, Op: "check", Recovered: true, Owners: w.p.about.Owners}
 	f.Subject = w.nodeOf(cur, lrs)
 	if before != nil && before.at+before.size == cur.at {
 		f.Previous = w.nodeOf(before, !before.noLRs)

@@ -3,6 +3,8 @@ package layout
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"strconv"
 
 	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
@@ -22,7 +24,7 @@ func (w *walker) where(a heap.Addr) string {
 
 // places goes over all nodes and notes where they are.
 func (p *LiteOSPool) places() *damage.Places {
-	all := &damage.Places{Owners: p.about.Owners}
+	all := &damage.Places{Owners: maps.Clone(p.about.Owners)}
 	if s, ok := p.program.(heap.Symbolizer); ok {
 		all.Symbols = s
 	}
@@ -37,6 +39,9 @@ func (p *LiteOSPool) places() *damage.Places {
 	all.Add(heap.Span{Start: w.end, End: p.about.Span.End}, "the pool's end node")
 	w.visit = func(n *heap.Node) bool {
 		all.AddNode(n)
+		if all.Owners[n.Owner] == "" && n.State == heap.Used && all.Owners != nil {
+			all.Owners[n.Owner] = strconv.Itoa(int(n.Owner))
+		}
 		return true
 	}
 	w.run()

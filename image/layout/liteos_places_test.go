@@ -62,8 +62,8 @@ func TestOverwrittenWith(t *testing.T) {
 			}
 		}
 		for name, f := range map[string]func(*testing.T){
-			"payload":  pointers(starts[4]+heap.Addr(o.Head)+8, fmt.Sprintf("the payload of node %s", starts[4])),
-			"head":     pointers(starts[3]+heap.Addr(o.Own), fmt.Sprintf("the head of node %s", starts[3])),
+			"payload":  pointers(starts[4]+heap.Addr(o.Head)+8, fmt.Sprintf("the payload of node %s of task %d", starts[4], h.Nodes[4].Task)),
+			"head":     pointers(starts[3]+heap.Addr(o.Own), fmt.Sprintf("the head of node %s of task %d", starts[3], h.Nodes[3].Task)),
 			"free":     pointers(starts[2]+heap.Addr(o.Head)+8, fmt.Sprintf("the free node %s", starts[2])),
 			"lists":    pointers(h.Addr+heap.Addr(o.Lists), "the pool's head"),
 			"code":     pointers(0x8020, "code: function net_poll"),

@@ -274,8 +274,8 @@ func (w *walker) fill(n *heap.Node, s *seen, lrs bool) {
 	n.State, n.Owner, n.Size, n.Stack = heap.Free, 0, 0, nil
 	if h.used() {
 		n.State = heap.Used
-		if s.known&hasSecond != 0 || !w.judge.lostTask {
-			n.Owner = w.o.task(h)
+		if n.Owner = w.o.task(h); s.known&hasSecond == 0 && w.judge.lostTask {
+			n.Owner = lostTask
 		}
 		if h.aligned() {
 			n.Payload += w.gapOf(s)
