@@ -265,6 +265,37 @@ func TestPoolOfKilledProgram(t *testing.T) {
 	}
 }
 
+// Read with the file of another build, names would be wrong: few call stacks are
+// enough to say so.
+func TestPoolOfAnotherBuild(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds programs")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pool")
+	build := func(name string, text int) string {
+		program := filepath.Join(dir, name)
+		b := exec.Command("go", "build", "-buildmode=exe", fmt.Sprintf("-ldflags=-T=%#x", text), "-o", program, "../../image/layout/testdata/ownprogram")
+		b.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := b.CombinedOutput(); err != nil {
+			t.Skipf("it cannot be built here: %v\n%s", err, out)
+		}
+		return program
+	}
+	own, other := build("own", 0x401000), build("other", 0x404000)
+	if out, err := exec.Command(own, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for program, doubted := range map[string]bool{own: false, other: true} {
+		for _, name := range []string{"memused", "memcheck", "map"} {
+			out, _ := verb(t, name, file, "--symbols", program)
+			if strings.Contains(out, "is not the build that was running") != doubted {
+				t.Errorf("%s with %s:\n%.2000s", name, filepath.Base(program), out[max(0, len(out)-2000):])
+			}
+		}
+	}
+}
+
 // leaveBehind runs the program until it says that it is done, and kills it.
 func leaveBehind(t *testing.T, program, file string) {
 	t.Helper()

@@ -286,6 +286,8 @@ func (d *dump) resume(cmd *cobra.Command, path string) {
 // sayPlace says where the program was loaded, if that was not where its file says.
 func (d *dump) sayPlace(file string) {
 	switch p := &d.placed; {
+	case p.other != nil:
+		d.warnings = append(d.warnings, fmt.Sprintf("names of functions are wrong: %s is not the build that was running: %v", file, p.other))
 	case p.why != nil:
 		d.warnings = append(d.warnings, fmt.Sprintf("names of functions may be wrong: where %s was loaded is not known: %v", file, p.why))
 	case p.bias != 0:

@@ -223,8 +223,8 @@ func (in *input) sayLeftOut() {
 	}
 }
 
-// fewCalls is how many return addresses must have been looked at to say that
-// they do not follow calls.
+// fewCalls is how many return addresses must have been looked at for some that
+// follow no call to be a sign.
 const fewCalls = 5
 
 // doubt says why the symbols look like those of another program or build; ""
@@ -250,8 +250,14 @@ func (in *input) doubt(sym heap.Symbolizer, stacks []heap.Stack) string {
 func strangers(resolved, total int) bool { return resolved*2 < total }
 
 // otherBuild reports whether so few of the return addresses looked at follow a
-// call that the build is another one: fewer than four in five.
-func otherBuild(calls, checked int) bool { return checked >= fewCalls && calls*5 < checked*4 }
+// call that the build is another one: fewer than four in five, or of a few
+// addresses fewer than half.
+func otherBuild(calls, checked int) bool {
+	if checked < fewCalls {
+		return checked > 1 && calls*2 < checked
+	}
+	return calls*5 < checked*4
+}
 
 func few(n int) string {
 	if n == 0 {

@@ -66,7 +66,7 @@ func TestDoubt(t *testing.T) {
 	for _, c := range []struct {
 		calls, checked int
 		want           bool
-	}{{0, 4, false}, {0, 5, true}, {3, 5, true}, {4, 5, false}, {79, 100, true}, {80, 100, false}} {
+	}{{0, 0, false}, {0, 1, false}, {0, 2, true}, {1, 2, false}, {1, 3, true}, {2, 4, false}, {0, 5, true}, {3, 5, true}, {4, 5, false}, {79, 100, true}, {80, 100, false}} {
 		if got := otherBuild(c.calls, c.checked); got != c.want {
 			t.Errorf("%d of %d behind calls: %v", c.calls, c.checked, got)
 		}

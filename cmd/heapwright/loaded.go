@@ -29,6 +29,9 @@ type placed struct {
 	code  []heap.Span // where its code lay
 	// why is why it is not known, if that matters.
 	why error
+	// other says why the file is not that of the program; nil: nothing speaks
+	// against it.
+	other error
 }
 
 // place finds out where the program lay, which the files that were mapped tell,
@@ -42,12 +45,13 @@ func (in *input) place(mappings []heap.Mapping, pools []layout.Pool) (p placed) 
 		bias, err := t.Bias(mappings)
 		switch {
 		case err == nil:
-			return placed{bias, true, codeAt(t, bias), nil}
+			return placed{bias: bias, known: true, code: codeAt(t, bias)}
 		case !errors.Is(err, symbol.ErrNotMapped) || t.Movable():
 			p.why = err
 		}
 	}
 	if !t.Movable() {
+		p.other = in.elsewhere(pools)
 		return p
 	}
 	for _, pool := range pools {
@@ -62,10 +66,25 @@ func (in *input) place(mappings []heap.Mapping, pools []layout.Pool) (p placed) 
 		case bias%elfPage != 0:
 			p.why = fmt.Errorf("%s lies at %s there, which the process had at %s", a.Symbol, addr, a.SymbolAddr)
 		default:
-			return placed{bias, true, codeAt(t, bias), nil}
+			return placed{bias: bias, known: true, code: codeAt(t, bias)}
 		}
 	}
 	return p
+}
+
+// elsewhere says of a program that cannot be moved which function the process had
+// elsewhere.
+func (in *input) elsewhere(pools []layout.Pool) error {
+	for _, pool := range pools {
+		a := pool.About()
+		if a.Symbol == "" {
+			continue
+		}
+		if addr, err := valueOf(in.symbols, a.Symbol); err == nil && addr != a.SymbolAddr {
+			return fmt.Errorf("%s lies at %s in it, which the process had at %s", a.Symbol, addr, a.SymbolAddr)
+		}
+	}
+	return nil
 }
 
 // codeAt returns where the code of a program lies that is loaded there.
