@@ -20,6 +20,7 @@
 //	liteos_lists.go   pool head, free lists, totals
 //	liteos_links.go   which link of a free list is wrong
 //	liteos_places.go  what overwriting bytes point to and are copies of
+//	liteos_cut.go     pools of which the image has a part only
 //	liteos_fields.go  the fields of one node's head
 //	liteos_encode.go  the other direction
 //

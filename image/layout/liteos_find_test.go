@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/heapwright/heapwright/heap"
 )
 
@@ -59,9 +61,13 @@ func TestCutShort(t *testing.T) {
 		t.Fatalf("found %+v", found)
 	}
 	nodes, findings, s := walked(found[0])
-	if len(findings) != 0 || !strings.Contains(s.Partial, "could not be interpreted") || len(s.Gaps) != 1 || s.Gaps[0].Why != "not in the image" {
+	if len(findings) != 0 || !strings.Contains(s.Partial, "16156480 of its 16418624 bytes are not in the image") || len(s.Gaps) != 1 || s.Gaps[0].Why != "not in the image" {
 		t.Errorf("findings %v, gaps %v, %q", findings, s.Gaps, s.Partial)
 	}
+	if !strings.Contains(s.Partial, "the device itself counted 390992 bytes in use") {
+		t.Errorf("partial %q", s.Partial)
+	}
+	checkSeen(t, found[0], nodes, s)
 	want := 1 // the first that is not there: its backup is
 	for _, n := range whole {
 		if n.Addr+72 <= 0x578c0+0x40000 {
@@ -70,6 +76,25 @@ func TestCutShort(t *testing.T) {
 	}
 	if len(nodes) != want {
 		t.Errorf("%d nodes, want %d", len(nodes), want)
+	}
+}
+
+// checkSeen checks that the totals are those of the nodes that were seen.
+func checkSeen(t *testing.T, p *LiteOSPool, nodes []heap.Node, s Survey) {
+	t.Helper()
+	want := heap.Stats{Size: p.Size, Used: uint64(p.Layout.Offsets().FirstNode), Waterline: s.Stats.Waterline}
+	for _, n := range nodes {
+		if n.State == heap.Free {
+			want.Free += n.Total
+			want.FreeNodes++
+			want.LargestFree = max(want.LargestFree, n.Total)
+		} else {
+			want.Used += n.Total
+			want.UsedNodes++
+		}
+	}
+	if diff := cmp.Diff(want, s.Stats); diff != "" {
+		t.Errorf("totals (-nodes +totals):\n%s", diff)
 	}
 }
 

@@ -2,8 +2,9 @@ package layout
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
-	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
 )
 
@@ -17,9 +18,8 @@ type LiteOSPool struct {
 	// Next is the pool chained behind this one; 0: none.
 	Next heap.Addr
 
-	about   About
-	mem     heap.RAM
-	program heap.Program // nil: not known
+	about About
+	mem   heap.RAM
 }
 
 // About implements Pool.
@@ -73,9 +73,10 @@ type walker struct {
 	node   heap.Node
 	stack  heap.Stack
 	lost   uint64      // nodes
+	unseen uint64      // bytes that are neither used nor free: they are not in the image
 	hit    []heap.Addr // damaged headers, as many as are explained
 	judge  judge
-	places *damage.Places // nil: not asked for yet
+	places *places // nil: not asked for yet
 	spent  uint64         // on searching, in bytes
 	free   []freeLink     // what the free lists name, sorted; nil: not read yet
 	links  linkSum        // of the free nodes given out
@@ -205,7 +206,7 @@ func (w *walker) gap(s *seen) {
 	}
 	why += " that make sense; it may have held several nodes"
 	if s.own&missing != 0 {
-		why = "not in the image"
+		why = notThere
 	}
 	w.addGap(Gap{heap.Span{Start: s.at, End: s.at + s.size}, why})
 }
@@ -232,9 +233,10 @@ func (w *walker) emit(before, cur, next *seen) {
 	st := &w.survey.Stats
 	total := uint64(cur.size)
 	switch {
+	case cur.lost && cur.own&missing != 0: // nothing is known but where it would begin
+		w.unseen += total
 	case cur.at == w.end:
 		st.Used += total
-	case cur.lost && cur.own&missing != 0: // nothing is known but where it would begin
 	default:
 		w.fill(&w.node, cur, trusted)
 		switch w.node.State {
@@ -242,6 +244,11 @@ func (w *walker) emit(before, cur, next *seen) {
 			st.FreeNodes++
 			st.LargestFree = max(st.LargestFree, total)
 			w.links.add(cur.at+heap.Addr(w.o.Own), cur.h.first, cur.h.second, total)
+		case heap.Quarantined:
+			there := w.far.size(cur.at, cur.at+cur.size)
+			st.UsedNodes++
+			st.Used += there
+			w.unseen += total - there
 		default:
 			st.UsedNodes++
 			st.Used += total
@@ -334,25 +341,13 @@ func (w *walker) finish() {
 	st := &w.survey.Stats
 	st.Size = w.p.Size
 	st.Used += uint64(w.start - w.p.Addr)
-	st.Free = st.Size - min(st.Size, st.Used)
+	st.Free = st.Size - min(st.Size, st.Used+w.unseen)
 	if w.report != nil {
 		w.checkHead()
 	}
-	switch n := len(w.survey.Gaps); {
-	case n == 0:
-	case n == maxGaps:
-		w.survey.Partial = fmt.Sprintf("%d or more ranges could not be interpreted", n)
-	default:
-		var bytes uint64
-		for _, g := range w.survey.Gaps {
-			bytes += g.Len()
-		}
-		w.survey.Partial = fmt.Sprintf("%d bytes in %d ranges could not be interpreted, the first at %s", bytes, n, w.survey.Gaps[0].Start)
-	}
+	said := []string{w.notThere(), w.notUnderstood()}
 	if w.survey.Findings > maxFindings {
-		if w.survey.Partial != "" {
-			w.survey.Partial += "; "
-		}
-		w.survey.Partial += fmt.Sprintf("%d of %d findings are explained", maxFindings, w.survey.Findings)
+		said = append(said, fmt.Sprintf("%d of %d findings are explained", maxFindings, w.survey.Findings))
 	}
+	w.survey.Partial = strings.Join(slices.DeleteFunc(said, func(s string) bool { return s == "" }), "; ")
 }

@@ -80,6 +80,14 @@ func (r *ram) size(from, to heap.Addr) (n uint64) {
 	return n
 }
 
+// firstMissing returns the first address from at on that is in no span.
+func (r *ram) firstMissing(at heap.Addr) heap.Addr {
+	for i := r.index(at); i < len(r.spans) && r.spans[i].Addr <= at; i++ {
+		at = r.spans[i].Addr + heap.Addr(len(r.spans[i].Bytes))
+	}
+	return at
+}
+
 // word reads an address of w bytes, 4 or 8.
 func word(b []byte, w int) uint64 {
 	if w == 8 {

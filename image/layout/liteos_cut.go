@@ -1,0 +1,57 @@
+package layout
+
+import (
+	"fmt"
+
+	"github.com/heapwright/heapwright/heap"
+)
+
+// A dump may hold a part of a pool only: it was cut, or some of its segments were
+// not written. What is not there is neither used nor free.
+
+// notThere is why a gap is one that the image does not have.
+const notThere = "not in the image"
+
+// notThere says what of the pool is not in the image, "" if all is.
+func (w *walker) notThere() string {
+	span := heap.Span{Start: w.p.Addr, End: w.p.Addr + heap.Addr(w.p.Size)}
+	n := span.Len() - w.far.size(span.Start, span.End)
+	if n == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of its %d bytes are not in the image, the first at %s", n, span.Len(), w.far.firstMissing(span.Start))
+	if w.unseen == 0 {
+		return text + ", but the heads of all nodes are"
+	}
+	text += fmt.Sprintf("; %d bytes are counted neither as used nor as free: no head tells what they are", w.unseen)
+	if w.o.Used < 0 {
+		return text
+	}
+	if v, ok := w.far.word(w.p.Addr+heap.Addr(w.o.Used), 4); ok {
+		text += fmt.Sprintf("; the device itself counted %d bytes in use in all", v)
+	}
+	return text
+}
+
+// notUnderstood says what of the pool is in the image, but makes no sense; "" if
+// all does.
+func (w *walker) notUnderstood() string {
+	if len(w.survey.Gaps) == maxGaps {
+		return fmt.Sprintf("%d or more ranges could not be interpreted", maxGaps)
+	}
+	var n, bytes uint64
+	var first heap.Addr
+	for _, g := range w.survey.Gaps {
+		if g.Why == notThere {
+			continue
+		}
+		if n++; n == 1 {
+			first = g.Start
+		}
+		bytes += g.Len()
+	}
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d bytes in %d ranges could not be interpreted, the first at %s", bytes, n, first)
+}
