@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"iter"
-	"math"
 	"slices"
 
 	"github.com/heapwright/heapwright/heap"
@@ -18,18 +16,14 @@ import (
 //	offset       a pool's head                 offset       an empty list
 //	o            base+o                        o            base+o      previous
 //	o + word     its size                      o + word     base+o      next
-//	o + size-4   flags and size of an
-//	             end node
 //
-// Each of them names a base. Those of heads are tried first: the end node where
-// the size puts it is hardly an accident. Else a pool may know where it was. Else
+// Each of them names a base. Those of heads are tried first, if there is an end
+// node where the size puts it or the head holds lists: dump_base_heads.go. Else a pool may know where it was. Else
 // the RAM begins where the program's data does, or where most empty lists say, of
 // which a system has many; or at address 0. Of these, that base is taken at which
 // most nodes are sound.
 
 const (
-	// maxHeads bounds the heads that are tried.
-	maxHeads = 64
 	// maxBases bounds the bases of lists that are tried, each of which takes a
 	// search.
 	maxBases = 4
@@ -44,9 +38,7 @@ const (
 func (d *dump) findUnbased(h layout.Hints) error {
 	b := d.image.Spans()[0].Bytes
 	for c := range headsOf(b, h.At) {
-		at := h
-		at.At = c.pool // which takes no search
-		if d.searchAt(c.base, at) == nil && d.searchAt(c.base, h) == nil {
+		if d.searchHead(c, h) && d.searchAt(c.base, h) == nil {
 			d.based(reason{c.base, fmt.Sprintf("because the head of a pool at offset %#x says that it lies at %s", uint64(c.pool-c.base), c.pool), "as a pool's head in it says"})
 			return nil
 		}
@@ -95,6 +87,19 @@ func (d *dump) searchAt(base heap.Addr, h layout.Hints) error {
 	return d.search(h)
 }
 
+// searchHead reports whether there is a pool with the head c, which takes no
+// search of the memory.
+func (d *dump) searchHead(c headAt, h layout.Hints) bool {
+	wanted := h.System
+	h.At = c.pool
+	for _, h.System = range c.systems() {
+		if (wanted == "" || wanted == h.System) && d.searchAt(c.base, h) == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // sound returns how many of the nodes that were looked at are sound.
 func (d *dump) sound() (n int) {
 	for _, p := range d.pools {
@@ -123,50 +128,6 @@ func (d *dump) otherBases(b []byte, p heap.Program) (all []reason) {
 		all = append(all, reason{v.base, fmt.Sprintf("because %d empty lists in it point to themselves then", v.count), fmt.Sprintf("as %d empty lists in it say", v.count)})
 	}
 	return all
-}
-
-// A headAt is a possible head of a pool, in memory that begins at base.
-type headAt struct{ base, pool heap.Addr }
-
-// headsOf yields the possible heads of pools in b, those at the address at if
-// that is not 0, up to maxHeads of them.
-func headsOf(b []byte, at heap.Addr) iter.Seq[headAt] {
-	return func(yield func(headAt) bool) {
-		limit := uint32(min(len(b), math.MaxInt32))
-		for o, n := 0, 0; o+12 <= len(b) && n < maxHeads; o += 4 {
-			w, next := binary.LittleEndian.Uint64(b[o:]), binary.LittleEndian.Uint32(b[o+8:])
-			pool := heap.Addr(uint32(w))
-			size := uint32(w >> 32)
-			if size > limit || !mayBe(pool, at, o) || !endsAt(b, o, size) {
-				pool, size = heap.Addr(w), next
-				if size > limit || !mayBe(pool, at, o) || !endsAt(b, o, size) {
-					continue
-				}
-			}
-			n++
-			if !yield(headAt{pool - heap.Addr(o), pool}) {
-				return
-			}
-		}
-	}
-}
-
-// mayBe reports whether the word at offset o can be the address of itself, and
-// whether it is that wanted.
-func mayBe(self, wanted heap.Addr, o int) bool {
-	return self >= heap.Addr(o) && self%4 == 0 && (wanted == 0 || self == wanted)
-}
-
-// endsAt reports whether the node in front of o+size looks like an end node: a
-// used one as long as a head in LiteOS, of length 0 in OpenHarmony.
-func endsAt(b []byte, o int, size uint32) bool {
-	const used, flags, most = 1 << 31, 0xf << 28, 512 // the longest node head
-	if size%4 != 0 || size < 64 || uint64(size) > uint64(len(b)-o) {
-		return false
-	}
-	last := binary.LittleEndian.Uint32(b[o+int(size)-4:])
-	head := last &^ used
-	return last&used != 0 && (last&^flags == 0 || head >= 16 && head <= most && head%4 == 0)
 }
 
 // A vote is a base and how many empty lists name it.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/binary"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -64,6 +66,15 @@ func noise(n int) []byte {
 	return b
 }
 
+// selves is memory each word of which is its own address.
+func selves(n int) []byte {
+	b := make([]byte, n)
+	for i := 0; i+4 <= n; i += 4 {
+		binary.LittleEndian.PutUint32(b[i:], uint32(0x100000+i))
+	}
+	return b
+}
+
 // A pool in the middle of a dump of all RAM tells where that was.
 func TestBaseOfPool(t *testing.T) {
 	both := layout.LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true, TaskStat: true, Tasks: 64, MulPool: true}
@@ -117,10 +128,105 @@ func TestBaseOfTLSF(t *testing.T) {
 	}
 }
 
-// Without the end of its pool, a dump is told by its empty lists.
+// Neither is one of OpenHarmony with words of 8 bytes, nor where the dump ends
+// early: its bitmap says which lists are empty.
+func TestBaseOfCutTLSF(t *testing.T) {
+	for _, l := range []layout.TLSF{{}, {Bits64: true}, {Bits64: true, A: true, Integrity: true}, {Waterline: true, Regions: true}} {
+		const base, off = 0x20000000, 0x100
+		h := layout.TLSFHeap{Layout: l, Addr: base + off}
+		for i := range 60 {
+			h.Nodes = append(h.Nodes, layout.TLSFNode{Size: uint64(24 + 8*i), Free: i%7 == 3})
+		}
+		pool, starts, err := h.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := append(noise(off), pool...)
+		for _, n := range []int{len(whole), off + int(starts[40]-h.Addr)} {
+			var found []headAt
+			for c := range headsOf(whole[:n], 0) {
+				found = append(found, c)
+			}
+			if len(found) != 1 || found[0] != (headAt{base, h.Addr, true}) {
+				t.Errorf("%v, %d of %d bytes: heads %v", l, n, len(whole), found)
+			}
+		}
+	}
+}
+
+// Memory full of what is nearly a head does not hide the true one.
+func TestBaseAmongFalseHeads(t *testing.T) {
+	const base, off = 0x20000000, 0x100000
+	ram := noise(off)
+	for o := 0; o+256 <= off; o += 256 { // with an end node but for its magic
+		for i, v := range []uint32{uint32(0x30000000 + o), 256, 64, 128} {
+			binary.LittleEndian.PutUint32(ram[o+4*i:], v)
+		}
+		binary.LittleEndian.PutUint32(ram[o+252:], 1<<31|16)
+	}
+	both := layout.LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true, TaskStat: true, Tasks: 64, MulPool: true}
+	ram = append(ram, liteosPool(t, both, base+off)...)
+	d, err := openBytes(t, ram)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := d.pools[0].About(); a.Span.Start != base+off {
+		t.Errorf("found at %s", a.Span.Start)
+	}
+}
+
+// A dump that ends within its pool is told by the lists in the pool's head.
+func TestBaseOfCutPool(t *testing.T) {
+	both := layout.LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true, TaskStat: true, Tasks: 64, MulPool: true}
+	wide := both
+	wide.Bits64 = true
+	for _, l := range []layout.LiteOS{{}, {MulPool: true}, {Bits64: true, LeakCheck: true, LRs: 3, HeadBackup: true}, both, wide} {
+		const base, off = 0x30000000, 0x4000
+		pool := liteosPool(t, l, base+off)
+		ram := append(noise(off), pool[:len(pool)-100]...)
+		d, err := openBytes(t, ram)
+		if err != nil {
+			t.Errorf("%v: %v", l, err)
+			continue
+		}
+		if a := d.pools[0].About(); a.Span.Start != base+off || !strings.Contains(d.baseNote, "the head of a pool") {
+			t.Errorf("%v: found at %s; note %q", l, a.Span.Start, d.baseNote)
+		}
+	}
+}
+
+// So are the first 2 MiB of the 16 that a device's pool has.
+func TestBaseOfCutDump(t *testing.T) {
+	for name, at := range map[string]heap.Addr{"leak-after": 0x568c0, "both-overflow-header": 0x578c0} {
+		f, err := os.Open(filepath.Join("../../image/layout/testdata", name+".bin.gz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ram := make([]byte, 2<<20)
+		if _, err := io.ReadFull(z, ram); err != nil {
+			t.Fatal(err)
+		}
+		d, err := openBytes(t, ram)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if a := d.pools[0].About(); a.Span.Start != at {
+			t.Errorf("%s: found at %s", name, a.Span.Start)
+		}
+	}
+}
+
+// With neither the end of its pool nor right totals, a dump is told by its empty
+// lists.
 func TestBaseOfLists(t *testing.T) {
 	const base, off = 0x30000000, 0x4000
-	pool := liteosPool(t, layout.LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true}, base+off)
+	l := layout.LiteOS{LeakCheck: true, LRs: 3, HeadBackup: true, TaskStat: true, Tasks: 64}
+	pool := liteosPool(t, l, base+off)
+	copy(pool[l.Offsets().Used:], "AAAA")
 	ram := append(noise(off), pool[:len(pool)-100]...)
 	d, err := openBytes(t, ram)
 	if err != nil {
@@ -191,6 +297,7 @@ func TestBaseOfNothing(t *testing.T) {
 		"fill":   bytes.Repeat([]byte{0xa5, 0xa5, 0x5a, 0x00}, 1<<18),
 		"noise":  noise(1 << 20),
 		"short":  {1},
+		"selves": selves(1 << 20),
 	} {
 		if d, err := openBytes(t, b, "--layout", "liteos"); err == nil {
 			t.Errorf("%s: found %d pools", name, len(d.pools))
@@ -203,8 +310,30 @@ func TestBaseOfNothing(t *testing.T) {
 	}
 }
 
+// The heads that are tried, and the work on what may be one, are bounded.
+func TestHeadsAreBounded(t *testing.T) {
+	// All lists of these heads lead to the same two places in each other's pools.
+	b := make([]byte, 1<<20)
+	for o := 0; o+8 <= len(b); o += 8 {
+		binary.LittleEndian.PutUint32(b[o:], 0x100000)
+		binary.LittleEndian.PutUint32(b[o+4:], 0x200000)
+	}
+	n := 0
+	for range headsOf(b, 0) {
+		n++
+	}
+	if n != maxHeads {
+		t.Errorf("%d heads", n)
+	}
+	s := headSearch{b: make([]byte, 1<<20), budget: 100, word: 4, self: 1 << 20, size: 1 << 20}
+	if s.anyLists() || s.budget != 0 {
+		t.Errorf("lists in zeroes; %d words left", s.budget)
+	}
+}
+
 func FuzzBase(f *testing.F) {
 	f.Add(liteosPool(f, layout.LiteOS{}, 0x1000)[:600])
+	f.Add(liteosPool(f, layout.LiteOS{Bits64: true, TaskStat: true, Tasks: 3}, 0x1000))
 	f.Add(bytes.Repeat([]byte("\x00\x10\x00\x00"), 100))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
