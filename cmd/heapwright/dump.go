@@ -368,15 +368,30 @@ func (d *dump) explain(flags *memoryFlags, program heap.Program, err error) erro
 		fmt.Fprintf(&b, "\nlooked at %s only, as --pool says", flags.pool.addr)
 	}
 	fmt.Fprintf(&b, "\nlooked for the allocators: %s", strings.Join(systems(flags), ", "))
+	for _, w := range d.warnings {
+		b.WriteString("\nwarning: " + w)
+	}
 	for _, n := range slices.Concat(d.notes, d.searched) {
 		b.WriteString("\nnote: " + n)
 	}
 	b.WriteString("\nwhat may help:")
+	for _, given := range []struct {
+		is   bool
+		flag string
+	}{{flags.base.given, "base"}, {flags.pool.given, "pool"}, {flags.system != "", "layout"}, {flags.config != "", "config"}} {
+		if given.is {
+			fmt.Fprintf(&b, "\n  without --%-6s it may be wrong, and need not be given", given.flag)
+		}
+	}
 	if d.unbased || d.image.Format() == "raw" && !flags.base.given {
 		b.WriteString("\n  --base ADDR      the address that the dump begins at")
 	}
 	if !flags.pool.given {
-		b.WriteString("\n  --pool ADDR      where the heap begins (m_aucSysMem1 in a map file)")
+		where := "where the heap begins"
+		if program == nil {
+			where += " (m_aucSysMem1 in a map file)"
+		}
+		b.WriteString("\n  --pool ADDR      " + where)
 	}
 	if program == nil {
 		b.WriteString("\n  --symbols FILE   the ELF file of the firmware")
