@@ -67,11 +67,14 @@ func (m *memused) dump(cmd *cobra.Command, path string, s *source, sym heap.Symb
 // they are asked for.
 func (m *memused) look(d *dump, p layout.Pool, stacks stackSet) report.PoolNodes {
 	a := p.About()
-	lost := 0
+	lost, overwritten := 0, 0
 	survey := p.Walk(func(n *heap.Node) bool {
 		switch n.State {
 		case heap.Used:
 			stacks.add(n.Stack)
+			if oneByte(n.Stack, a.PointerSize) {
+				overwritten++
+			}
 		case heap.Quarantined:
 			lost++
 		}
@@ -80,6 +83,9 @@ func (m *memused) look(d *dump, p layout.Pool, stacks stackSet) report.PoolNodes
 	m.in.damage += survey.Findings
 	if lost > 0 {
 		m.in.notes = append(m.in.notes, fmt.Sprintf("damaged beyond recognition, and not listed: %s", plain.Plural(lost, "node")))
+	}
+	if overwritten > 0 {
+		m.in.notes = append(m.in.notes, fmt.Sprintf("call stacks that are one byte repeated: of %s; they were overwritten, and no repair brings them back", plain.Plural(overwritten, "node")))
 	}
 	return report.PoolNodes{
 		About:  a,
@@ -92,6 +98,16 @@ func (m *memused) look(d *dump, p layout.Pool, stacks stackSet) report.PoolNodes
 			p.Walk(func(n *heap.Node) bool { return n.State != heap.Used || yield(n) }, nil)
 		},
 	}
+}
+
+// oneByte reports whether a stack is nothing but one byte repeated, as what
+// overwrites a node may leave it. No code lies at such addresses.
+func oneByte(s heap.Stack, pointer int) bool {
+	if len(s) == 0 || s[0]&0xff == 0 || pointer < 4 || pointer > 8 {
+		return false
+	}
+	b := s[0] & 0xff * (^heap.Addr(0) / 0xff) >> (64 - 8*pointer)
+	return !slices.ContainsFunc(s, func(lr heap.Addr) bool { return lr != b })
 }
 
 // A stackSet holds the return addresses of many nodes, up to maxReturns.
