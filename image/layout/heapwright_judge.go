@@ -3,6 +3,7 @@ package layout
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"slices"
 	"unsafe"
 
@@ -29,10 +30,11 @@ func (w *hwWalk) explain(f *heap.Finding, s, before, beforeThat *survey.Seen) {
 		head, front, trail = before, beforeThat, nil
 	}
 	o := w.overwrite(head, s, front)
-	if o.Have == nil {
+	if o.Have == nil || head.Lost && oneBit(&o) {
 		return
 	}
 	f.Memory = []heap.Memory{{Addr: o.At, Bytes: slices.Clone(o.Have)}}
+	w.look(&o)
 	o.Trail = trail
 	if head == s {
 		o.Subject = f.Subject
@@ -55,13 +57,33 @@ func (w *hwWalk) explain(f *heap.Finding, s, before, beforeThat *survey.Seen) {
 	if front.Lost && trail == nil {
 		g.Culprit, g.CulpritReason, g.Cause = f.Culprit, f.CulpritReason, "" // which knows who came before that
 	}
-	if g.Culprit == o.Subject && head == s {
+	switch {
+	case g.Culprit == nil || g.Culprit != o.Subject:
+	case o.Subject.Payload == 0: // the pool's own: nobody writes to negative offsets of it
+		g.Culprit, g.CulpritReason = nil, ""
+		t.Culprit, t.Reason = nil, ""
+		g.Cause = fmt.Sprintf("a stray write: %d bytes up to the end of a node of the pool's own hold %s; a write through a wild or stale pointer does that, or one to negative offsets of what lies behind", g.Span.Len(), g.Reach)
+	case head == s:
 		g.Culprit = f.Subject
 	}
 	*f = g
 	if f.Kind == heap.BackupDamaged {
 		w.trail = nil // the header of s is good
 	}
+}
+
+// oneBit reports whether a single known bit of a lost head is wrong while its
+// checksum says that what is not known is not all right either. Then the bit tells
+// nothing.
+func oneBit(o *damage.Overwrite) bool {
+	wrong, known := 0, true
+	for i, k := range o.Known {
+		known = known && k
+		if k {
+			wrong += bits.OnesCount8(o.Have[i] ^ o.Want[i])
+		}
+	}
+	return wrong == 1 && !known
 }
 
 // overwrite returns the head of a node as it is and as far as it is known to have
@@ -102,6 +124,12 @@ func (w *hwWalk) overwrite(head, s, front *survey.Seen) damage.Overwrite {
 		}
 		if !front.Lost || front.Exact {
 			want(l.Slot+4, unsafe.Pointer(&b[4]), 4)
+		}
+		// If the checksum is right with these, all the rest was left alone.
+		c := room(int(l.Ctrl))
+		copy(c, o.Want[l.Slot:])
+		if _, ok := l.Check(unsafe.Pointer(unsafe.SliceData(c)), head.Ref); ok && !r.Blind {
+			want(l.Slot, unsafe.Pointer(unsafe.SliceData(c)), l.Ctrl)
 		}
 	}
 	if front.Ref != 0 && front.Ref < head.Ref {

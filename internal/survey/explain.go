@@ -110,7 +110,7 @@ func (r *Region) explainHeader(f *heap.Finding, s, before *Seen, victim *heap.Fi
 	switch {
 	case passed && from < at+8:
 		blame(f, f.Previous, victim, "overflow: the damage begins where its payload ends")
-	case last == ctrl && first != 0:
+	case last == ctrl && first != 0 && f.Subject.Payload != 0: // the pool's own nodes have none
 		f.Culprit = f.Subject
 		f.CulpritReason = "underflow: the damage ends where its own payload begins and does not reach the header's start"
 	default:
