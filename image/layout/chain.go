@@ -158,12 +158,15 @@ type chainWalk struct {
 	magic      bool      // a header has a constant in it of 32 bits or so
 	visit      func(*heap.Node) bool
 	report     func(*heap.Finding)
+	about      *About
+	again      func(visit func(*heap.Node) bool) *chainWalk // another one, that judges nothing
 
 	survey Survey
 	hidden struct{ nodes, bytes uint64 } // that were not given out
 	stop   bool
 	node   heap.Node
 	judge  chainJudge
+	places *places       // nil: not asked for yet
 	seeker chainSeeker   // nil: there is none
 	budget int64         // headers that may still be read in searches
 	spent  bool          // a search was given up

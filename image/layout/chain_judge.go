@@ -148,7 +148,11 @@ func (w *chainWalk) explain(f *heap.Finding, before, cur *chainSeen, have []byte
 	const ahead, behind = 64, 4096
 	o := damage.Overwrite{
 		At: cur.at, Have: have, Want: w.judge.want, Known: w.judge.known,
-		Previous: f.Previous, Subject: f.Subject, Trail: w.judge.trail,
+		Previous: f.Previous, Subject: f.Subject, Trail: w.judge.trail, Word: w.about.PointerSize,
+	}
+	if w.report != nil { // else nobody reads what the bytes look like
+		o.Where = func(a heap.Addr) string { return w.around().where(a) }
+		o.CopyOf = func(first, end int) string { return w.around().copyOf(cur.at, have, first, end) }
 	}
 	if f.Previous != nil {
 		from := max(before.at+heap.Addr(w.layout.headLen(before.free)), cur.at-min(cur.at, ahead))

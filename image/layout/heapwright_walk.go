@@ -19,6 +19,7 @@ type hwWalk struct {
 	survey Survey
 	x      survey.Examiner
 	trail  *damage.Trail // what the damage at the node before means for the next
+	around *places       // nil: not asked for yet
 	notes  uint32        // what the number in a free node cannot exceed
 	node   heap.Node
 	stack  heap.Stack

@@ -246,7 +246,7 @@ func (m *ram) openLiteOS(addr heap.Addr, h *liteHints) *LiteOSPool {
 		}
 	}
 	p := best.pool(m)
-	p.program = h.program
+	p.about.program = h.program
 	p.about.Evidence = append(p.about.Evidence, h.evidence...)
 	if best.score < enough {
 		p.about.Doubts = append(p.about.Doubts, "little speaks for a pool: it was looked for at this address only")

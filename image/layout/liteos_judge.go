@@ -107,7 +107,7 @@ func (w *walker) explain(f *heap.Finding, before, cur *seen, have []byte) {
 		Word: w.o.Word,
 	}
 	if w.report != nil { // else nobody reads what the bytes look like
-		o.Where = w.where
+		o.Where = w.around().where
 		o.CopyOf = func(first, end int) string { return w.copyOf(cur.at, have, first, end) }
 	}
 	if f.Previous != nil {

@@ -3,55 +3,22 @@ package layout
 import (
 	"bytes"
 	"fmt"
-	"maps"
-	"strconv"
 
-	"github.com/heapwright/heapwright/damage"
 	"github.com/heapwright/heapwright/heap"
 )
 
-// What overwriting bytes are is told by where they point and by what they are a
-// copy of. Both are asked only of damaged heads, and the first of them needs to
-// know all nodes: a second walk over the pool, once there is such a question.
-
-// where names what lies at an address, for damage.Overwrite.
-func (w *walker) where(a heap.Addr) string {
+// around returns what knows the pool's nodes, for damage.Overwrite. Of what the
+// bytes are a copy copyOf tells better.
+func (w *walker) around() *places {
 	if w.places == nil {
-		w.places = w.p.places()
+		w.places = &places{about: &w.p.about, first: w.start, end: w.end, nodes: func(visit func(*heap.Node) bool) {
+			all := w.p.walker()
+			all.visit = visit
+			all.run()
+		}}
 	}
-	return w.places.Where(a)
+	return w.places
 }
-
-// places goes over all nodes and notes where they are.
-func (p *LiteOSPool) places() *damage.Places {
-	all := &damage.Places{Owners: maps.Clone(p.about.Owners)}
-	if s, ok := p.program.(heap.Symbolizer); ok {
-		all.Symbols = s
-	}
-	if v, ok := p.program.(interface {
-		VariableAt(heap.Addr) (string, heap.Span, bool)
-	}); ok {
-		all.Variables = v
-	}
-	w := p.walker()
-	all.Add(p.about.Span, "the pool")
-	all.Add(heap.Span{Start: p.Addr, End: w.start}, "the pool's head")
-	all.Add(heap.Span{Start: w.end, End: p.about.Span.End}, "the pool's end node")
-	w.visit = func(n *heap.Node) bool {
-		all.AddNode(n)
-		if all.Owners[n.Owner] == "" && n.State == heap.Used && all.Owners != nil {
-			all.Owners[n.Owner] = strconv.Itoa(int(n.Owner))
-		}
-		return true
-	}
-	w.run()
-	return all
-}
-
-// leastCopy is how many overwritten bytes must be the same as in another head to
-// be taken for a copy of a part of it. Of a whole control header it does not
-// matter how many bytes differ from what should be there.
-const leastCopy = 8
 
 // copyOf names the node of whose head the bytes at [first, end) of the head at
 // `at` are a copy, as damage.Overwrite asks for it. A control header leads to

@@ -76,10 +76,10 @@ type walker struct {
 	unseen uint64      // bytes that are neither used nor free: they are not in the image
 	hit    []heap.Addr // damaged headers, as many as are explained
 	judge  judge
-	places *places // nil: not asked for yet
-	spent  uint64         // on searching, in bytes
-	free   []freeLink     // what the free lists name, sorted; nil: not read yet
-	links  linkSum        // of the free nodes given out
+	places *places    // nil: not asked for yet
+	spent  uint64     // on searching, in bytes
+	free   []freeLink // what the free lists name, sorted; nil: not read yet
+	links  linkSum    // of the free nodes given out
 }
 
 func (p *LiteOSPool) walker() *walker {

@@ -33,6 +33,12 @@ func (p *TLSFPool) walker() *tlsfWalk {
 	w.start, w.end = p.first, p.end
 	w.align, w.minimum = heap.Addr(o.Word), heap.Addr(o.Head)
 	w.magic = o.Magic >= 0
+	w.about = &p.about
+	w.again = func(visit func(*heap.Node) bool) *chainWalk {
+		all := p.walker()
+		all.visit = visit
+		return &all.chainWalk
+	}
 	return w
 }
 

@@ -57,6 +57,8 @@ type About struct {
 	// Evidence says, a sentence each, why the pool is believed to be there and
 	// laid out so; Doubts says what else would fit.
 	Evidence, Doubts []string
+
+	program heap.Program // the program whose memory it is; nil: not known
 }
 
 // Label is what the pool is called where there are several.
@@ -135,6 +137,9 @@ func Find(mem heap.RAM, h Hints) (pools []Pool, notes []string, err error) {
 		found, said := s.find(mem, &h)
 		notes = append(notes, said...)
 		if len(found) > 0 {
+			for _, p := range found {
+				p.About().program = h.Program
+			}
 			return apart(found), notes, nil
 		}
 	}

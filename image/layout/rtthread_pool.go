@@ -46,7 +46,8 @@ func (p *RTThreadPool) walk(visit func(*heap.Node) bool, report func(*heap.Findi
 	unit := heap.Addr(max(r.o.align, r.o.word))
 	r.walk = &chainWalk{
 		layout: r, m: m, start: p.First, end: p.End, align: unit, minimum: heap.Addr(r.o.head) + unit,
-		magic: true, visit: visit, report: report,
+		magic: true, visit: visit, report: report, about: &p.about,
+		again: func(visit func(*heap.Node) bool) *chainWalk { return p.walk(visit, nil, links) },
 	}
 	return r.walk
 }
