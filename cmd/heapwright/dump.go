@@ -92,7 +92,7 @@ func (in *input) dump(cmd *cobra.Command, path string, s *source) (*dump, error)
 	hints.Program, hints.PointerSize = in.program, d.image.PointerSize()
 	s.progress.doing("searching")
 	if err := d.do(func() error { return d.find(hints) }); err != nil {
-		err = d.explain(&in.memory, in.program, err)
+		err = d.explain(&in.memory, &hints, in.symbols, err)
 		d.close()
 		return nil, err
 	}
@@ -358,7 +358,7 @@ func explainImage(cmd *cobra.Command, path string, err error) error {
 }
 
 // explain says of an error what was searched and what else can be tried.
-func (d *dump) explain(flags *memoryFlags, program heap.Program, err error) error {
+func (d *dump) explain(flags *memoryFlags, h *layout.Hints, symbols string, err error) error {
 	if d.ctx.Err() != nil || errors.Is(err, image.ErrShrunk) {
 		return cmp.Or(d.ctx.Err(), err)
 	}
@@ -375,25 +375,22 @@ func (d *dump) explain(flags *memoryFlags, program heap.Program, err error) erro
 		b.WriteString("\nnote: " + n)
 	}
 	b.WriteString("\nwhat may help:")
-	for _, given := range []struct {
-		is   bool
-		flag string
-	}{{flags.base.given, "base"}, {flags.pool.given, "pool"}, {flags.system != "", "layout"}, {flags.config != "", "config"}} {
-		if given.is {
-			fmt.Fprintf(&b, "\n  without --%-6s it may be wrong, and need not be given", given.flag)
-		}
+	for _, path := range poolFiles(d.image.Mappings()) {
+		fmt.Fprintf(&b, "\n  give the file %s itself: the process had a pool in it, and pools in files are not in cores", path)
 	}
-	if d.unbased || d.image.Format() == "raw" && !flags.base.given {
+	unbased := d.unbased || d.image.Format() == "raw" && !flags.base.given
+	b.WriteString(d.blame(flags, *h))
+	if unbased {
 		b.WriteString("\n  --base ADDR      the address that the dump begins at")
 	}
 	if !flags.pool.given {
 		where := "where the heap begins"
-		if program == nil {
+		if symbols == "" {
 			where += " (m_aucSysMem1 in a map file)"
 		}
 		b.WriteString("\n  --pool ADDR      " + where)
 	}
-	if program == nil {
+	if h.Program == nil {
 		b.WriteString("\n  --symbols FILE   the ELF file of the firmware")
 	}
 	if flags.config == "" {
