@@ -67,7 +67,8 @@ func (p *Pool) CheckLevel() CheckLevel {
 // as it was asked for, and how much of it there is from ptr on
 // (LOS_MemNodeSizeCheck). A pointer that is not into a used node of this pool
 // gives a *WildPointerError, at CheckLow also one that is not to its start;
-// neither is reported as a finding.
+// neither is reported as a finding. In a pool from Open, whose addresses are those
+// of the process that wrote it, it returns ErrReadOnly.
 func (p *Pool) NodeSize(ptr unsafe.Pointer) (total, available int, err error) {
 	p.mu.Lock()
 	defer p.unlock()
@@ -156,6 +157,9 @@ func (p *Pool) around(op string, ptr unsafe.Pointer) (uint32, node.Header, error
 	if p.limit == 0 {
 		return 0, node.Header{}, ErrClosed
 	}
+	if p.readOnly {
+		return 0, node.Header{}, ErrReadOnly
+	}
 	for range tries {
 		ref, h, ok := p.owned(ptr)
 		if !ok && p.cfg.SizeCheck == CheckHigh {
@@ -164,7 +168,7 @@ func (p *Pool) around(op string, ptr unsafe.Pointer) (uint32, node.Header, error
 		if ok {
 			return ref, h, nil
 		}
-		if healed := p.readOnly || uintptr(ptr)-uintptr(p.base) >= p.limit; !healed {
+		if uintptr(ptr)-uintptr(p.base) < p.limit {
 			before := len(p.pending)
 			p.heal(op)
 			if p.panicking() {
@@ -186,7 +190,9 @@ func (p *Pool) around(op string, ptr unsafe.Pointer) (uint32, node.Header, error
 
 // inside returns the used node whose payload ptr points into. The headers that
 // are good lie at the heads of nodes only: traces of former ones are marked dead.
-// So the next one below ptr is that of its node.
+// So the next one below ptr is that of its node, unless the payload holds a copy
+// that its user made of a header when there was one at that place; behind such a
+// copy lies no header of a node.
 func (p *Pool) inside(ptr unsafe.Pointer) (uint32, node.Header, bool) {
 	off := uintptr(ptr) - uintptr(p.base)
 	if off < p.first || off >= p.limit {
@@ -198,14 +204,21 @@ func (p *Pool) inside(ptr unsafe.Pointer) (uint32, node.Header, bool) {
 		if h := node.Read(p.ctrl(ref)); !h.State().Valid() || off-at >= uintptr(h.Size())*node.Unit {
 			continue // before the checksum, which takes longer
 		}
-		if _, ok := p.lay.Check(p.ctrl(ref), ref); !ok {
+		h, ok := p.lay.Check(p.ctrl(ref), ref)
+		if !ok || h.Size() > p.end-ref || !p.linked(ref+h.Size(), h.Size()) {
 			continue
 		}
-		h, ok := p.trusted(ref)
+		h, ok = p.trusted(ref)
 		ok = ok && h.State() == node.Used && off >= at+p.lay.Head && off-at < uintptr(h.Size())*node.Unit && p.besideSound(ref, h)
 		return ref, h, ok
 	}
 	return 0, node.Header{}, false
+}
+
+// linked reports whether there is a node at ref behind one of size units.
+func (p *Pool) linked(ref, size uint32) bool {
+	h, ok := p.lay.Check(p.ctrl(ref), ref)
+	return ok && h.State().Valid() && h.Prev() == size
 }
 
 // asked is how many bytes were asked for with a used node.

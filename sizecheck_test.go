@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unsafe"
@@ -140,6 +141,59 @@ func TestNodeSizeDamaged(t *testing.T) {
 	if len(*found) != 1 || (*found)[0].Kind != heap.HeaderDamaged {
 		t.Errorf("%v", *found)
 	}
+}
+
+// A copy of a header in a payload, at the place where that header was, is not one.
+func TestNodeSizeCopiedHeader(t *testing.T) {
+	for _, cfg := range []heapwright.Config{{}, {LeakCheck: true}, {HeadBackup: true}, {LeakCheck: true, HeadBackup: true}} {
+		cfg.SizeCheck = heapwright.CheckHigh
+		p, found := checked(t, cfg)
+		var small [][]byte
+		for range 100 {
+			b, err := p.AllocBytes(100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			small = append(small, b)
+		}
+		header := unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(&small[20][0]), -32)), 32)
+		copied := bytes.Clone(header)
+		for _, b := range small {
+			p.FreeBytes(b)
+		}
+		big, err := p.AllocBytes(8000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := int(uintptr(unsafe.Pointer(&header[0])) - uintptr(unsafe.Pointer(&big[0])))
+		copy(big[at:], copied)
+		i := at + 40
+		if total, available, err := p.NodeSize(unsafe.Pointer(&big[i])); total != 8000 || available != 8000-i || err != nil {
+			t.Errorf("%+v: %d, %d, %v", cfg, total, available, err)
+		}
+		if len(*found) > 0 {
+			t.Error(*found)
+		}
+	}
+}
+
+// The addresses of a pool from Open are those of another process.
+func TestNodeSizeReadOnly(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pool")
+	p, err := heapwright.New(heapwright.Config{File: file, MaxSize: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := p.AllocBytes(100)
+	q, err := heapwright.Open(file, heapwright.Config{SizeCheck: heapwright.CheckHigh})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := q.NodeSize(unsafe.Pointer(&b[0])); !errors.Is(err, heapwright.ErrReadOnly) {
+		t.Error(err)
+	}
+	q.Close()
+	p.Close()
 }
 
 // Every address of every payload gives its node, whatever was there before.
