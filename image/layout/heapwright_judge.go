@@ -51,6 +51,11 @@ func (w *hwWalk) explain(f *heap.Finding, s, before, beforeThat *survey.Seen) {
 	g.Culprit, g.CulpritReason = nil, ""
 	t := o.Explain(&g)
 	if t == nil {
+		if o.CopyOf != nil && head == s {
+			if name := o.CopyOf(0, len(o.Have)); name != "" {
+				f.Reach = "a copy of " + name
+			}
+		}
 		return
 	}
 	w.trail = t
@@ -174,16 +179,22 @@ func (w *hwWalk) patch(off uint64, want []byte, why string) {
 	if len(have) < len(want) || bytes.Equal(have, want) {
 		return
 	}
-	first, last := 0, len(want)
-	for have[first] == want[first] {
-		first++
-	}
-	for have[last-1] == want[last-1] {
-		last--
-	}
+	first, last := differ(have, want)
 	w.survey.Patches = append(w.survey.Patches, Patch{
 		Addr: w.about.Span.Start + heap.Addr(off) + heap.Addr(first), New: slices.Clone(want[first:last]), Why: why,
 	})
+}
+
+// differ returns the range of bytes [first, last) in which a and b, which are of
+// the same length, differ.
+func differ(a, b []byte) (first, last int) {
+	for last = len(a); last > 0 && a[last-1] == b[last-1]; {
+		last--
+	}
+	for first < last && a[first] == b[first] {
+		first++
+	}
+	return first, last
 }
 
 // checkHead reports a damaged pool head, and what of it is certain.
@@ -206,6 +217,9 @@ func (w *hwWalk) checkHead() {
 		f.Detail = "the key of the checksums in it is right, and so the nodes could be verified; but whether the pool's name, its time of creation and the address that call stacks are relative to are right cannot be told"
 	default:
 		f.Recovered = true
+		if first, last := differ(w.memory[:node.HeadSize], w.restored); first < last {
+			f.Span = heap.Span{Start: a.Span.Start + heap.Addr(first), End: a.Span.Start + heap.Addr(last)}
+		}
 		f.Detail = "with what the nodes tell put right, its checksum is right"
 		w.patch(0, w.restored, "the pool head")
 	}

@@ -421,6 +421,10 @@ func TestOwnHead(t *testing.T) {
 					if got := repaired(m, s.Patches).Data; !bytes.Equal(got, o.region) {
 						t.Error("the repair is not what was there")
 					}
+					first, last := differ(m.Data, o.region)
+					if want := (heap.Span{Start: m.Addr + heap.Addr(first), End: m.Addr + heap.Addr(last)}); findings[0].Span != want {
+						t.Errorf("%d bytes of the head were overwritten, %d reported", want.Len(), findings[0].Span.Len())
+					}
 				}
 			})
 		}
