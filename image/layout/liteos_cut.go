@@ -9,6 +9,20 @@ import (
 // A dump may hold a part of a pool only: it was cut, or some of its segments were
 // not written. What is not there is neither used nor free.
 
+// leastRow is how many sound nodes in a row there must be for a pool whose end is
+// not in the image to be believed unasked: its head can be that of a former one.
+const leastRow = 4
+
+// cutEnd returns where a pool at addr ends if that is not in the image; 0: it is,
+// or there can be no pool. w is the length of a word in bytes.
+func (m *ram) cutEnd(addr heap.Addr, w int) uint64 {
+	size, ok := m.poolSize(addr, w == 8)
+	if !ok || m.bytes(addr+heap.Addr(size)-1, 1) != nil {
+		return 0
+	}
+	return uint64(addr) + size
+}
+
 // notThere is why a gap is one that the image does not have.
 const notThere = "not in the image"
 

@@ -32,8 +32,9 @@ type candidate struct {
 	score    int
 	evidence []string
 	selfBad  bool
-	// of the first seen nodes, sound ones are
-	sound, seen int
+	// of the first seen nodes, sound ones are, at most row of them in a row
+	sound, seen, row int
+	cut              bool // the end node is not in the image
 }
 
 // lostTask is the owner of a used node whose task ID was overwritten. IDs have 16
@@ -167,6 +168,7 @@ func (m *ram) searchLists(addr heap.Addr, w int) (off int, ok bool) {
 	const most = 8*(MaxTasks+1) + 32
 	const few = 4 // that may be damaged
 	b := m.some(addr, most+2*w*freeLists)
+	end := m.cutEnd(addr, w)
 	from := LiteOS{Bits64: w == 8}.Offsets().Lists / w
 	best := 0
 	// A row begins at every second word of the pool's head or at the others: how
@@ -175,7 +177,7 @@ func (m *ram) searchLists(addr heap.Addr, w int) (off int, ok bool) {
 	valid := make([]bool, 0, most/w)
 	for i := from; (i+2)*w <= len(b); i++ {
 		k := len(valid)
-		v := m.listHead(uint64(addr)+uint64(i*w), word(b[i*w:], w), word(b[(i+1)*w:], w), w)
+		v := m.listHead(uint64(addr)+uint64(i*w), word(b[i*w:], w), word(b[(i+1)*w:], w), end, w)
 		valid = append(valid, v)
 		count := &sound[k%2]
 		if v {
@@ -196,8 +198,8 @@ func (m *ram) searchLists(addr heap.Addr, w int) (off int, ok bool) {
 }
 
 // listHead reports whether there can be the head of a list at `at`, with these
-// links.
-func (m *ram) listHead(at, prev, next uint64, w int) bool {
+// links. A link to where the image has nothing is believed up to end.
+func (m *ram) listHead(at, prev, next, end uint64, w int) bool {
 	switch {
 	case prev == at && next == at:
 		return true
@@ -205,11 +207,11 @@ func (m *ram) listHead(at, prev, next uint64, w int) bool {
 		return false
 	}
 	back, ok := m.word(heap.Addr(next), w)
-	if !ok || back != at {
+	if ok && back != at || !ok && (next < at || next >= end) {
 		return false
 	}
 	forth, ok := m.word(heap.Addr(prev)+heap.Addr(w), w)
-	return ok && forth == at
+	return ok && forth == at || !ok && prev > at && prev < end
 }
 
 // score judges one configuration at addr; nil: its nodes cannot lie there.
@@ -294,8 +296,9 @@ func (c *candidate) nodes(w *walker) {
 	var first, end, backup header
 	haveFirst := w.header(w.start, &first)
 	haveEnd := w.header(w.end, &end)
+	c.cut = !haveEnd
 	switch {
-	case !haveEnd:
+	case c.cut:
 	case w.check(&end, w.end, 0) == 0:
 		c.say(6, "the end node lies at %s, where the size %#x puts it: its magic is the complement of its own address, its size %d that of a head", w.end, c.size, o.Head)
 	case end.size == uint32(o.Head)|usedBit:
@@ -319,11 +322,15 @@ func (c *candidate) nodes(w *walker) {
 // walk judges the first nodes, up to a sample of them.
 func (c *candidate) walk(w *walker) {
 	var s seen
-	var good, all, used, asSize, module int
+	var good, all, used, asSize, module, row int
 	at, prev := w.start, w.end
 	for all < sample && at < w.end {
 		w.look(&s, at, prev)
 		all++
+		if row++; s.own != 0 {
+			row = 0
+		}
+		c.row = max(c.row, row)
 		if s.lost {
 			if !s.exact || !w.confirms(at, s.size) {
 				break

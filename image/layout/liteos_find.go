@@ -3,6 +3,7 @@ package layout
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/heapwright/heapwright/heap"
 )
@@ -235,6 +236,9 @@ func plausibleSize(p heap.Addr, size uint64, o *Offsets) bool {
 // holds, the hints choose.
 func (m *ram) openLiteOS(addr heap.Addr, h *liteHints) *LiteOSPool {
 	all := m.detect(addr, h)
+	if h.enough == enough {
+		all = slices.DeleteFunc(all, func(c *candidate) bool { return c.cut && c.row < leastRow })
+	}
 	if len(all) == 0 || all[0].score < h.enough {
 		return nil
 	}

@@ -169,11 +169,14 @@ func (w *walker) countList(i int, n uint64) (count uint64, why string) {
 			}
 			return n, fmt.Sprintf("free list %d ", i) + fmt.Sprintf(format, args...)
 		}
-		if !ok || !w.linkable(v) || next < w.start && next != head {
+		if !ok { // not in the image, which is no damage
+			return n, ""
+		}
+		if !w.linkable(v) || next < w.start && next != head {
 			return odd("leads from %s to %#x, where no free node can be", at, v)
 		}
 		b := w.far.bytes(next, w.o.Ctl)
-		if b == nil { // not in the image, which is no damage
+		if b == nil { // nor is this
 			return n, ""
 		}
 		if back := word(b, w.o.Word); back != uint64(at) && !told {
