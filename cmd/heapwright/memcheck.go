@@ -234,7 +234,11 @@ func (m *memcheck) log(cmd *cobra.Command, path string, s *source) error {
 		}
 	}
 	if r.Stats().Lines == 0 {
-		m.empty = append(m.empty, fmt.Errorf("%s: the log is empty", name))
+		what := "the file is empty" // it may have been to be a dump
+		if path == "-" {
+			what = "nothing came"
+		}
+		m.empty = append(m.empty, fmt.Errorf("%s: %s", name, what))
 	}
 	return nil
 }
