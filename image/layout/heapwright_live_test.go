@@ -2,6 +2,7 @@ package layout
 
 import (
 	"bytes"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -59,7 +60,7 @@ func TestOwnLive(t *testing.T) {
 		if err != nil || !bytes.Equal(image, o.region) {
 			t.Fatal("the pool was changed", err)
 		}
-		nodes, dead, s := collect(findOwn(t, Bytes{o.Addr(), image}, Hints{PointerSize: 8}))
+		nodes, dead, s := collect(findOwn(t, Bytes{o.Addr(), image}, Hints{PointerSize: bits.UintSize / 8}))
 		hidden := func(a heap.Addr) bool {
 			return slices.ContainsFunc(s.Gaps, func(g Gap) bool { return a > g.Start && a < g.End })
 		}
@@ -100,6 +101,39 @@ func TestOwnLive(t *testing.T) {
 			t.Fatal(d)
 		}
 	})
+}
+
+// Wherever the image ends, every node whose head is in it is listed; and wherever
+// one piece of memory ends and the next begins, all are.
+func TestOwnCut(t *testing.T) {
+	for i, cfg := range []heapwright.Config{{}, {LeakCheck: true, RecordLR: 8}, {HeadBackup: true}, ownBoth} {
+		r := rand.New(rand.NewPCG(uint64(i), 4))
+		o := newOwn(t, cfg, 32<<10)
+		o.churn(r, 200, 500)
+		whole, _, _ := collect(findOwn(t, Bytes{o.Addr(), o.region}, Hints{}))
+		cuts := []int{4096, 8192, 12288, 16384, 20480, 24576, 28672, len(o.region) - 1}
+		for range 40 {
+			cuts = append(cuts, 1024+r.IntN(len(o.region)-1024))
+		}
+		for _, cut := range cuts {
+			nodes, findings, s := collect(findOwn(t, Bytes{o.Addr(), o.region[:cut]}, Hints{}))
+			there := 0
+			for there < len(whole) && int(whole[there].Payload-o.Addr()) <= cut&^15 {
+				there++
+			}
+			if len(findings) > 0 || s.Partial == "" || len(s.Gaps) != 1 || s.Gaps[0].End != o.Addr()+heap.Addr(len(o.region)) {
+				t.Errorf("%+v, cut at %d: %v, %+v", cfg, cut, findings, s)
+			}
+			if d := cmp.Diff(whole[:there], nodes, cmp.Comparer(sameStack)); d != "" {
+				t.Errorf("%+v, cut at %d: %s", cfg, cut, d)
+			}
+			addr := heap.Addr(0x10000 + r.IntN(100))
+			m := pieces{{Addr: addr, Bytes: o.region[:cut]}, {Addr: addr + heap.Addr(cut), Bytes: o.region[cut:]}}
+			if nodes, findings, s := collect(findOwn(t, m, Hints{})); len(nodes) != len(whole) || len(findings) > 0 || s.Partial != "" {
+				t.Errorf("%+v, pieces at %d: %d of %d nodes, %v, %s", cfg, cut, len(nodes), len(whole), findings, s.Partial)
+			}
+		}
+	}
 }
 
 // Of a lost header only the lengths are known. One bit of them that is wrong is a
