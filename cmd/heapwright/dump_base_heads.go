@@ -33,6 +33,9 @@ const (
 	// listReach is how far behind the head the lists of LiteOS can begin: behind
 	// the totals of as many tasks as it may have.
 	listReach = 8*(1<<12+1) + 32
+	// endCost is what a look at the end of a pool counts for, in words: it is far
+	// from the head.
+	endCost = 16
 	// tlsfWords and tlsfLists are the length of OpenHarmony's bitmap, and the
 	// number of its lists.
 	tlsfWords, tlsfLists = 7, 223
@@ -90,7 +93,7 @@ func headsOf(b []byte, at heap.Addr) iter.Seq[headAt] {
 // A headSearch looks at what may be the head of a pool.
 type headSearch struct {
 	b      []byte
-	budget int // words that may still be read in search of lists
+	budget int // words that may still be read in search of lists and ends
 
 	o    int    // where the head is in b
 	word int    // size of an address
@@ -128,6 +131,9 @@ func (s *headSearch) liteos() bool {
 // address of its control header, in front of which there may be a backup.
 func (s *headSearch) liteosEnd() bool {
 	const used, most = 1 << 31, 512 // the longest head
+	if s.budget -= endCost; s.budget < 0 {
+		return false
+	}
 	last := s.at(s.size-4, 4)
 	head := last &^ used
 	if last&used == 0 || head < 16 || head > min(most, s.size) || head%4 != 0 {
@@ -195,6 +201,9 @@ func (s *headSearch) tlsf() bool {
 // length, and names a node in front or none.
 func (s *headSearch) tlsfEnd() bool {
 	const used, flags = 1 << 31, 0xf << 28
+	if s.budget -= endCost; s.budget < 0 {
+		return false
+	}
 	w := uint64(s.word)
 	for off := uint64(4); off <= w; off += 4 { // the size is the last word, or in front of padding
 		last := s.at(s.size-off, 4)

@@ -195,7 +195,7 @@ func TestBaseOfCutPool(t *testing.T) {
 	}
 }
 
-// So are the first 2 MiB of the 16 that a device's pool has.
+// So are the first bytes of the 16 MiB that a device's pool has.
 func TestBaseOfCutDump(t *testing.T) {
 	for name, at := range map[string]heap.Addr{"leak-after": 0x568c0, "both-overflow-header": 0x578c0} {
 		f, err := os.Open(filepath.Join("../../image/layout/testdata", name+".bin.gz"))
@@ -211,11 +211,13 @@ func TestBaseOfCutDump(t *testing.T) {
 		if _, err := io.ReadFull(z, ram); err != nil {
 			t.Fatal(err)
 		}
-		d, err := openBytes(t, ram)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		} else if a := d.pools[0].About(); a.Span.Start != at {
-			t.Errorf("%s: found at %s", name, a.Span.Start)
+		for _, n := range []int{20000, 200000, len(ram)} {
+			d, err := openBytes(t, ram[:n])
+			if err != nil {
+				t.Errorf("%d bytes of %s: %v", n, name, err)
+			} else if a := d.pools[0].About(); a.Span.Start != at {
+				t.Errorf("%d bytes of %s: found at %s", n, name, a.Span.Start)
+			}
 		}
 	}
 }
@@ -328,6 +330,15 @@ func TestHeadsAreBounded(t *testing.T) {
 	s := headSearch{b: make([]byte, 1<<20), budget: 100, word: 4, self: 1 << 20, size: 1 << 20}
 	if s.anyLists() || s.budget != 0 {
 		t.Errorf("lists in zeroes; %d words left", s.budget)
+	}
+	binary.LittleEndian.PutUint32(s.b[len(s.b)-4:], 1<<31|16)
+	self := int64(s.self)
+	binary.LittleEndian.PutUint32(s.b[len(s.b)-16:], uint32(^(self + int64(len(s.b)) - 16)))
+	if s.liteosEnd() {
+		t.Error("an end is looked at with nothing left")
+	}
+	if s.budget = endCost; !s.liteosEnd() {
+		t.Error("the end is not found")
 	}
 }
 
