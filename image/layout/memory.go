@@ -111,3 +111,36 @@ func (r *ram) word(addr heap.Addr, w int) (uint64, bool) {
 	}
 	return word(b, w), true
 }
+
+// selfPointer returns the first word from at on that holds its own address, or
+// the low half of it.
+func selfPointer(s *heap.Memory, at heap.Addr) (heap.Addr, bool) {
+	at = (at + 3) &^ 3
+	off := uint64(at - s.Addr)
+	if at < s.Addr || off >= uint64(len(s.Bytes)) {
+		return 0, false
+	}
+	b := s.Bytes[off:]
+	want := uint32(at)
+	for len(b) >= 16 {
+		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		switch want {
+		case uint32(x):
+			return at, true
+		case uint32(x>>32) - 4:
+			return at + 4, true
+		case uint32(y) - 8:
+			return at + 8, true
+		case uint32(y>>32) - 12:
+			return at + 12, true
+		}
+		b, at, want = b[16:], at+16, want+16
+	}
+	for len(b) >= 4 {
+		if binary.LittleEndian.Uint32(b) == want {
+			return at, true
+		}
+		b, at, want = b[4:], at+4, want+4
+	}
+	return 0, false
+}

@@ -272,7 +272,7 @@ func (s *tlsfSearch) scan() {
 	for i := range s.m.spans {
 		span := &s.m.spans[i]
 		for at := span.Addr; len(s.found) < maxPools; {
-			p, ok := tlsfSelf(span, at)
+			p, ok := selfPointer(span, at)
 			if !ok {
 				break
 			}
@@ -307,33 +307,6 @@ func (s *tlsfSearch) add(addr heap.Addr) bool {
 	}
 	s.found = append(s.found, p)
 	return true
-}
-
-// tlsfSelf returns the first word from at on that holds its own address, or the
-// low half of it.
-func tlsfSelf(s *heap.Memory, at heap.Addr) (heap.Addr, bool) {
-	at = (at + 3) &^ 3
-	off := uint64(at - s.Addr)
-	if at < s.Addr || off >= uint64(len(s.Bytes)) {
-		return 0, false
-	}
-	b := s.Bytes[off:]
-	want := uint32(at)
-	for len(b) >= 16 {
-		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-		switch want {
-		case uint32(x):
-			return at, true
-		case uint32(x>>32) - 4:
-			return at + 4, true
-		case uint32(y) - 8:
-			return at + 8, true
-		case uint32(y>>32) - 12:
-			return at + 12, true
-		}
-		b, at, want = b[16:], at+16, want+16
-	}
-	return 0, false
 }
 
 // headLike reports, cheaply, whether there can be a pool's head at p, and
