@@ -156,6 +156,7 @@ type chainWalk struct {
 	align      heap.Addr // of nodes, a power of two
 	minimum    heap.Addr // length of a node
 	magic      bool      // a header has a constant in it of 32 bits or so
+	tells      bool      // no other header holds the same, but nobody else knows most of it
 	visit      func(*heap.Node) bool
 	report     func(*heap.Finding)
 	about      *About

@@ -166,6 +166,11 @@ func (w *chainWalk) explain(f *heap.Finding, before, cur *chainSeen, have []byte
 	w.judge.trail = o.Explain(f)
 	if w.judge.trail == nil && f.Cause == "" {
 		f.Cause = "what was written there cannot be told: of what should be there too little is known"
+		if o.CopyOf != nil {
+			if name := o.CopyOf(0, len(have)); name != "" {
+				f.Reach, f.Cause = "a copy of "+name, "it was overwritten with a copy of "+name+": with how much more cannot be told"
+			}
+		}
 	}
 }
 

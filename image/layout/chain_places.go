@@ -8,8 +8,12 @@ func (w *chainWalk) around() *places {
 		return w.places
 	}
 	quiet := w.again(nil)
+	field := 1
+	if !w.tells {
+		field = max(field, w.about.PointerSize)
+	}
 	w.places = &places{
-		about: w.about, first: w.start, end: w.end, field: max(1, w.about.PointerSize),
+		about: w.about, first: w.start, end: w.end, field: field,
 		nodes: func(visit func(*heap.Node) bool) { w.again(visit).run() },
 		head:  func(h placedHead) []byte { return quiet.m.bytes(h.at, quiet.layout.headLen(h.free)) },
 		sound: quiet.fits,
@@ -18,15 +22,15 @@ func (w *chainWalk) around() *places {
 }
 
 // fits reports whether nothing is wrong with a header, neither by itself nor for
-// the nodes in front of it and behind.
-func (w *chainWalk) fits(h placedHead, front heap.Addr) bool {
+// the nodes in front of it and behind, unless that is the one at bad.
+func (w *chainWalk) fits(h placedHead, front, bad heap.Addr) bool {
 	n := &w.room[0]
 	*n = chainNode{at: h.at}
 	if w.layout.read(n); n.bad != 0 || n.hidden {
 		return false
 	}
 	beside := &w.room[1]
-	if front != 0 {
+	if front != 0 && front != bad {
 		*beside = chainNode{at: front}
 		if w.layout.read(beside); beside.bad == 0 && w.layout.link(beside, n) == chainDenies {
 			return false
@@ -34,5 +38,5 @@ func (w *chainWalk) fits(h placedHead, front heap.Addr) bool {
 	}
 	*beside = chainNode{at: n.at + n.length}
 	w.layout.read(beside)
-	return beside.bad&chainMissing != 0 || w.layout.link(n, beside) != chainDenies
+	return beside.at == bad || beside.bad&chainMissing != 0 || w.layout.link(n, beside) != chainDenies
 }

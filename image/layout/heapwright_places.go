@@ -31,7 +31,7 @@ func (p *heapwrightPool) places() *places {
 			}
 			return nil
 		},
-		sound: func(h placedHead, _ heap.Addr) bool {
+		sound: func(h placedHead, _, _ heap.Addr) bool {
 			ref := uint32((h.at - start) / node.Unit)
 			_, ok := r.Good(r.Ctrl(ref), ref)
 			return ok

@@ -34,7 +34,7 @@ func (p *NuttXPool) walk(visit func(*heap.Node) bool, report func(*heap.Finding)
 	}
 	c.walk = &chainWalk{
 		layout: c, m: m, start: c.base, end: p.End, align: heap.Addr(o.word), minimum: heap.Addr(o.word), // a place that damage led to need not be the start of a node
-		visit: visit, report: report, about: &p.about,
+		visit: visit, report: report, about: &p.about, tells: o.head > 2*o.word,
 		again: func(visit func(*heap.Node) bool) *chainWalk { return p.walk(visit, nil, links) },
 	}
 	return c.walk

@@ -25,10 +25,11 @@ type places struct {
 	// head returns the head of a node; nil if that is not in the image.
 	head func(h placedHead) []byte
 	// sound reports whether a node is as it should be. front begins in front of
-	// it; 0: not known.
-	sound func(h placedHead, front heap.Addr) bool
+	// it; 0: not known. What the header at bad says counts for nothing.
+	sound func(h placedHead, front, bad heap.Addr) bool
 	// field is how many bytes a field of a head has of which two must be wrong to
-	// be taken for a copy of another head. 1: one is enough, as it is a checksum.
+	// be taken for a copy of another head: a single pointer is rather one. 1: it
+	// does not matter, since the head holds what no other one does.
 	field int
 
 	walked bool
@@ -113,7 +114,7 @@ func (p *places) copyOf(at heap.Addr, have []byte, first, end int) string {
 	var count [2]int
 	front := heap.Addr(0)
 	for _, h := range p.heads {
-		if i := p.same(h, at, have, first, end); i >= 0 && p.sound(h, front) {
+		if i := p.same(h, at, have, first, end); i >= 0 && p.sound(h, front, at) {
 			found[i] = h.at
 			count[i]++
 		}
