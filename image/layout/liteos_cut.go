@@ -1,6 +1,7 @@
 package layout
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/heapwright/heapwright/heap"
@@ -68,4 +69,47 @@ func (w *walker) notUnderstood() string {
 		return ""
 	}
 	return fmt.Sprintf("%d bytes in %d ranges could not be interpreted, the first at %s", bytes, n, first)
+}
+
+const (
+	// fewMagics is how many magics of nodes there must be to speak of a heap.
+	fewMagics = 8
+	// magicBytes is how much of each piece of memory is searched for them.
+	magicBytes = 4 << 20
+	// maxShifts bounds the places that are counted at which the memory could lie.
+	maxShifts = 1 << 16
+)
+
+// headless says that memory in which no pool was found holds nodes of one, without
+// the head; "" if it does not. A magic is the complement of its own address, so
+// nodes are recognised even if the memory lay elsewhere than its addresses say.
+func headless(mem heap.RAM) string {
+	shifts := make(map[uint32]int)
+	var best uint32
+	for _, s := range mem.Spans() {
+		b := s.Bytes[:min(len(s.Bytes), magicBytes)]
+		for i := int(-s.Addr & 3); i+4 <= len(b); i += 4 {
+			own := ^binary.LittleEndian.Uint32(b[i:])
+			if own&3 != 0 || own < 0x1000 || own > 0xfff00000 {
+				continue // most words
+			}
+			shift := own - uint32(s.Addr) - uint32(i)
+			n, ok := shifts[shift]
+			if !ok && len(shifts) == maxShifts {
+				continue
+			}
+			if shifts[shift] = n + 1; n+1 > shifts[best] {
+				best = shift
+			}
+		}
+	}
+	n := shifts[best]
+	if n < fewMagics {
+		return ""
+	}
+	where := ","
+	if best != 0 {
+		where = fmt.Sprintf(", if it begins at %#x,", uint32(mem.Spans()[0].Addr)+best)
+	}
+	return fmt.Sprintf("the memory holds %d magics of LiteOS nodes%s but no pool's head, which is needed: the dump must begin no later than the pool (m_aucSysMem1)", n, where)
 }

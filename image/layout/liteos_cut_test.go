@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -153,5 +154,27 @@ func TestNoPool(t *testing.T) {
 		if found, _ := pools(m, Hints{}); len(found) > 0 {
 			t.Errorf("%d nodes of a former pool: %+v", keep, found[0].about)
 		}
+	}
+}
+
+// TestHeadless: that a pool's head is missing is said, whether or not it is known
+// where the dump begins.
+func TestHeadless(t *testing.T) {
+	m := dump(t, "both-clean", 0x578c0)
+	m.Addr, m.Data = m.Addr+0x1000, m.Data[0x1000:1<<20]
+	for addr, want := range map[heap.Addr]string{
+		m.Addr: "magics of LiteOS nodes, but no pool's head, which is needed",
+		0:      "magics of LiteOS nodes, if it begins at 0x588c0, but no pool's head, which is needed",
+	} {
+		_, notes, err := Find(Bytes{addr, m.Data}, Hints{})
+		if err == nil || len(notes) != 1 || !strings.Contains(notes[0], want) {
+			t.Errorf("at %s: notes %q, error %v", addr, notes, err)
+		}
+	}
+	for i := range m.Data {
+		m.Data[i] = byte(i / 4 >> (i % 4 * 8))
+	}
+	if _, notes, err := Find(m, Hints{}); err == nil || len(notes) > 0 {
+		t.Errorf("in numbers: notes %q, error %v", notes, err)
 	}
 }

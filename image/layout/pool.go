@@ -121,7 +121,7 @@ func Systems() []string {
 }
 
 // Find returns the pools in memory in ascending order of address, and notes
-// about the search, a sentence each. Unless the hints name a system, the first
+// about the search, a sentence each, even where it fails. Unless the hints name a system, the first
 // one of which there are pools is taken to be the only one: memory is large, and
 // payloads look like anything.
 func Find(mem heap.RAM, h Hints) (pools []Pool, notes []string, err error) {
@@ -148,6 +148,9 @@ func Find(mem heap.RAM, h Hints) (pools []Pool, notes []string, err error) {
 		return nil, notes, fmt.Errorf("layout: %q is not a known allocator: %s", h.System, strings.Join(Systems(), ", "))
 	case h.At != 0:
 		return nil, notes, fmt.Errorf("layout: no pool at %s", h.At)
+	}
+	if text := headless(mem); text != "" && (h.System == "" || h.System == "liteos") {
+		notes = append(notes, text)
 	}
 	return nil, notes, fmt.Errorf("layout: no pool in %d bytes of memory", size(mem))
 }
