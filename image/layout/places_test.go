@@ -110,7 +110,7 @@ func TestPlaces(t *testing.T) {
 					t.Errorf("%q instead of %q", got, want)
 				}
 			}
-			// A single wrong pointer is one, and not a header in which it is right.
+			// What is neither is not taken for it.
 			if got := h.reach(t, 2, bytes.Repeat([]byte{0x35, 0xc4, 0x9a, 0x17}, h.head/4)[:h.head]); strings.Contains(got, "copy") || strings.Contains(got, " into ") {
 				t.Errorf("%q", got)
 			}
