@@ -150,7 +150,7 @@ func (p *heapwrightPool) describe(h *Hints) {
 		a.Symbol, a.SymbolAddr = anchorSymbol, heap.Addr(i.Anchor)-1
 	}
 	if !p.endAt {
-		a.Doubts = append(a.Doubts, "where the pool ends is not known: it is taken to reach to the end of the memory")
+		a.Doubts = append(a.Doubts, "where the pool ends is not known: its end node is not in the memory")
 	}
 	var last uint32
 	born := func(c unsafe.Pointer) {

@@ -41,6 +41,11 @@ func (f *hwFinder) damaged(addr heap.Addr, h *node.Head) *heapwrightPool {
 	info := h.Believe()
 	s := f.m.span(addr)
 	memory := aligned(s.Bytes[addr-s.Addr:])
+	if n := (uint64(info.End) + node.HeadUnits) * node.Unit; n > uint64(len(memory)) && f.m.span(s.Addr+heap.Addr(len(s.Bytes))) != nil {
+		if b := f.from(addr, n); b != nil {
+			memory = b
+		}
+	}
 	shapes := append([]hwShape{{info.Stacks, info.Backup, info.LRs}}, hwShapes...)
 	for _, s := range shapes {
 		p := hwOpen(addr, memory, info, s, h)
@@ -122,30 +127,60 @@ func (p *heapwrightPool) chain() (n int) {
 }
 
 // ending gives the pool its end: where the head says if an end node is there,
-// else where the first one is. nil: the search may not look at so much memory.
+// else where the first one is, else where the head says if its checksum confirms
+// that, else somewhere behind the memory. nil: the search may not look at so much
+// memory.
 func (f *hwFinder) ending(p *heapwrightPool) *heapwrightPool {
 	addr := p.about.Span.Start
-	end := p.info.End
+	end, found := p.info.End, true
 	if !p.endsAt(end) {
 		if !f.afford(addr, uint64(len(p.memory))) {
 			return nil
 		}
-		if end = p.findEnd(); end == 0 {
-			return p
+		if at := p.findEnd(); at != 0 {
+			end = at
+		} else if !endPossible(p.lay, end) || uint64(end)+uint64(p.lay.HeadU) <= uint64(len(p.memory))/node.Unit || p.restore(end) == nil {
+			end, found = p.behind(), false
 		}
 	}
-	restored := p.restore(end)
+	var restored []byte
+	if found {
+		restored = p.restore(end)
+	}
 	if restored != nil {
 		p.info, _ = node.HeadOf(restored).Read()
 		p.lay = node.NewLayout(p.info.Stacks, p.info.LRs, p.info.Backup, p.info.Secret)
 	}
 	q := newHeapwright(addr, p.memory, p.info, p.lay, end)
-	if !f.afford(addr, q.about.Span.Len()) {
+	n := min(q.about.Span.Len(), uint64(len(p.memory)))
+	if !f.afford(addr, n) {
 		return nil
 	}
-	q.memory = q.memory[:q.about.Span.Len()]
-	q.region.Blind, q.broken, q.restored, q.endAt = p.region.Blind, p.broken, restored, true
+	q.memory = q.memory[:n]
+	q.region.Blind, q.broken, q.restored, q.endAt = p.region.Blind, p.broken, restored, found
 	return q
+}
+
+// behind returns an end behind the memory and all nodes in it, for a pool whose
+// end node is not there.
+func (p *heapwrightPool) behind() uint32 {
+	r := p.region
+	r.End = 1<<32 - 1 - 2*p.lay.MinU
+	last := uint64(len(p.memory)) / node.Unit
+	for at := survey.Front + p.lay.HeadU; r.There(at) && !r.Blind; {
+		h, ok := r.Good(r.Ctrl(at), at)
+		if !ok {
+			at++
+			continue
+		}
+		at += h.Size()
+		last = max(last, uint64(at))
+	}
+	// So far that the last node leaves room for another.
+	if end := last + uint64(p.lay.MinU); end+uint64(p.lay.HeadU) < 1<<32 && endPossible(p.lay, uint32(end)) {
+		return uint32(end)
+	}
+	return p.region.End
 }
 
 // restore returns the damaged pool head with all that the nodes tell put right,

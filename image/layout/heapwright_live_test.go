@@ -136,6 +136,39 @@ func TestOwnCut(t *testing.T) {
 	}
 }
 
+// A damaged pool head does not make up nodes where the image ends, and does not
+// hide the next piece of memory.
+func TestOwnHeadCut(t *testing.T) {
+	for i, cfg := range []heapwright.Config{{}, {LeakCheck: true, RecordLR: 8}, {HeadBackup: true}, ownBoth} {
+		r := rand.New(rand.NewPCG(uint64(i), 5))
+		o := newOwn(t, cfg, 32<<10)
+		o.churn(r, 200, 500)
+		whole, _, _ := collect(findOwn(t, Bytes{o.Addr(), o.region}, Hints{}))
+		for _, at := range []int{3, 72} { // the magic, the end
+			image := bytes.Clone(o.region)
+			image[at] ^= 1
+			for range 30 {
+				cut := 4096 + r.IntN(len(image)-4096)
+				nodes, findings, s := collect(findOwn(t, Bytes{o.Addr(), image[:cut]}, Hints{}))
+				there := 0
+				for there < len(whole) && int(whole[there].Payload-o.Addr()) <= cut&^15 {
+					there++
+				}
+				if len(findings) != 1 || findings[0].Kind != heap.PoolHeadDamaged || findings[0].Recovered != (at == 3) || s.Partial == "" {
+					t.Errorf("%+v, byte %d, cut at %d: %v, %s", cfg, at, cut, findings, s.Partial)
+				}
+				if d := cmp.Diff(whole[:there], nodes, cmp.Comparer(sameStack)); d != "" {
+					t.Errorf("%+v, byte %d, cut at %d: %s", cfg, at, cut, d)
+				}
+				m := pieces{{Addr: 0x10000, Bytes: image[:cut]}, {Addr: 0x10000 + heap.Addr(cut), Bytes: image[cut:]}}
+				if nodes, findings, s := collect(findOwn(t, m, Hints{})); at == 3 && (len(nodes) != len(whole) || len(findings) != 1 || s.Partial != "") {
+					t.Errorf("%+v, pieces at %d: %d of %d nodes, %v, %s", cfg, cut, len(nodes), len(whole), findings, s.Partial)
+				}
+			}
+		}
+	}
+}
+
 // Of a lost header only the lengths are known. One bit of them that is wrong is a
 // flipped bit only if the checksum is right without it.
 func TestOwnOneBit(t *testing.T) {

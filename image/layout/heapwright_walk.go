@@ -230,12 +230,16 @@ func (w *hwWalk) finish(whole bool) {
 			w.addGap(r.Limit, st.Size/node.Unit, "not in the image")
 		}
 		st.Free = 0
+		if !w.endAt {
+			partial("the end of the pool is not in the image: nodes beyond %s are not listed", w.about.Span.Start+heap.Addr(there))
+			break
+		}
 		partial("the image ends, or has a hole, %d bytes into the pool, whose head says that it has %d: nodes beyond %s are not listed", there, st.Size, w.about.Span.Start+heap.Addr(there))
 	}
 	if r.Blind {
 		partial("the key of the checksums is lost with the pool head, so nothing could be verified")
 	}
-	if !w.endAt {
+	if !w.endAt && whole {
 		partial("where the pool ends is not known")
 	}
 	if n := len(sv.Gaps); n > 0 {
