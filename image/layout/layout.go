@@ -3,7 +3,8 @@
 // write, and encodes heaps byte for byte.
 //
 // What is the same for all: pool.go has what is asked of a pool and how pools
-// are found, this file what a walk gives, memory.go memory as a walk reads it.
+// are found, this file what a walk gives, memory.go memory as a walk reads it,
+// places.go what overwriting bytes point to and are copies of.
 //
 // One group of files per allocator, with the same division of work. Those of
 // LiteOS 5.0 bestfit:
@@ -19,7 +20,7 @@
 //	liteos_judge.go   what each damaged header means, and what repairs it
 //	liteos_lists.go   pool head, free lists, totals
 //	liteos_links.go   which link of a free list is wrong
-//	liteos_places.go  what overwriting bytes point to and are copies of
+//	liteos_places.go  which head overwriting bytes are a copy of
 //	liteos_cut.go     pools of which the image has a part only
 //	liteos_fields.go  the fields of one node's head
 //	liteos_encode.go  the other direction
