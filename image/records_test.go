@@ -212,7 +212,7 @@ func tool(t testing.TB, name, debianPackage string) string {
 		return p
 	}
 	message := fmt.Sprintf("%s is not installed: it is in the Debian package %s", name, debianPackage)
-	if os.Getenv("HEAPWRIGHT_REQUIRE_BINUTILS") == "1" {
+	if os.Getenv("TEST_REQUIRE_BINUTILS") == "1" {
 		t.Fatal(message)
 	}
 	t.Skip(message)

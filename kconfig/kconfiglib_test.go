@@ -21,7 +21,7 @@ func python(t *testing.T) string {
 			return name
 		}
 	}
-	if os.Getenv("HEAPWRIGHT_REQUIRE_KCONFIGLIB") != "" {
+	if os.Getenv("TEST_REQUIRE_KCONFIGLIB") != "" {
 		t.Fatal("python3 with kconfiglib (Debian: python3-kconfiglib) is required and not there")
 	}
 	t.Skip("python3 with kconfiglib (Debian: python3-kconfiglib) is not there")

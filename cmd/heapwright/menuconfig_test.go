@@ -15,7 +15,7 @@ import (
 // that knows no colour, and in one that knows hardly anything.
 func TestMenuconfigTerminal(t *testing.T) {
 	if _, err := exec.LookPath("tmux"); err != nil {
-		if os.Getenv("HEAPWRIGHT_REQUIRE_TMUX") != "" {
+		if os.Getenv("TEST_REQUIRE_TMUX") != "" {
 			t.Fatal("tmux is required and not there")
 		}
 		t.Skip("tmux is not there")
