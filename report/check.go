@@ -136,7 +136,11 @@ func (t *text) verdict(c *Checked, findings []heap.Finding) {
 		}
 		t.paragraph(t.paint(red, s), 0)
 	case partial != "":
-		t.paragraph(t.paint(yellow, "No damage in what could be checked, which is not all")+": "+plain.Clean(partial)+".", 0)
+		s := t.paint(yellow, "No damage in what could be checked, which is not all")
+		if len(c.Pools) != 1 || c.Pools[0].Survey.Partial != partial { // else it stands above
+			s += ": " + plain.Clean(partial)
+		}
+		t.paragraph(s+".", 0)
 	default:
 		t.paragraph(t.paint(green, "No damage found")+": every node was checked.", 0)
 	}

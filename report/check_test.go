@@ -88,7 +88,7 @@ func TestCheckClean(t *testing.T) {
 	c, _ := checked()
 	c.Repair, c.Pools = nil, c.Pools[1:]
 	var b strings.Builder
-	if err := CheckText(&b, c, &Document{}, Options{}); err != nil || !strings.Contains(b.String(), "No damage in what could be checked, which is not all: 256 of") {
+	if err := CheckText(&b, c, &Document{}, Options{}); err != nil || !strings.Contains(b.String(), "  partial         256 of") || !strings.Contains(b.String(), "No damage in what could be checked, which is not all.") {
 		t.Errorf("%v\n%s", err, b.String())
 	}
 	c.Pools[0].Survey.Partial = ""
