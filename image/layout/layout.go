@@ -27,8 +27,8 @@
 //
 // The others are heapwright*.go (the pool of this module), openharmony*.go
 // (LiteOS-M and LiteOS-A), nuttx*.go (mm_heap) and rtthread*.go (small memory
-// and memheap). chain*.go is what the last two share: heaps whose headers name
-// their neighbours and hold nothing that proves them.
+// and memheap). chain*.go is what the last three share: heaps whose headers name
+// their neighbours and of which there is no second copy.
 //
 // Nothing read is trusted. Every loop goes forward or is counted, so a walk
 // ends in time linear in the size of the pool whatever that holds; memory is

@@ -20,7 +20,7 @@ func chainLarge(tb testing.TB, n int) map[string]*chainBench {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		all[name] = &chainBench{Bytes{h.Addr, b}, findNuttX, func(m heap.RAM) (Pool, error) { return OpenNuttX(m, h.Addr, &l) }}
+		all[name] = &chainBench{Bytes{h.Addr, b}, findNuttX, func(m heap.RAM) (Pool, error) { return openNuttX(m, h.Addr, &l) }}
 	}
 	for name, l := range map[string]RTThread{
 		"rtthread-small": {}, "rtthread-magic": {Kind: RTThreadMagic, MemTrace: true}, "rtthread-memheap": {Kind: RTThreadMemheap},
@@ -37,7 +37,7 @@ func chainLarge(tb testing.TB, n int) map[string]*chainBench {
 		if l.Kind == RTThreadMemheap {
 			find = findRTThreadMemheap
 		}
-		all[name] = &chainBench{Bytes{h.Addr, b}, find, func(m heap.RAM) (Pool, error) { return OpenRTThread(m, h.Addr, &l) }}
+		all[name] = &chainBench{Bytes{h.Addr, b}, find, func(m heap.RAM) (Pool, error) { return openRTThread(m, h.Addr, &l) }}
 	}
 	return all
 }

@@ -43,10 +43,10 @@ func findNuttX(mem heap.RAM, h *Hints) (pools []Pool, notes []string) {
 	return pools, nil
 }
 
-// OpenNuttX opens the heap whose structure, or whose guard node in front of a
+// openNuttX opens the heap whose structure, or whose guard node in front of a
 // region, lies at addr; of a heap with several regions, the first. layout says
 // how it is laid out; nil: that is found out from what lies there.
-func OpenNuttX(mem heap.RAM, addr heap.Addr, layout *NuttX) (*NuttXPool, error) {
+func openNuttX(mem heap.RAM, addr heap.Addr, layout *NuttX) (*NuttXPool, error) {
 	if layout != nil {
 		if err := layout.Validate(); err != nil {
 			return nil, err

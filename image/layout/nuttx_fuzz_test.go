@@ -59,7 +59,7 @@ func FuzzNuttX(f *testing.F) {
 		}
 		m := Bytes{Addr: 0x8000, Data: b}
 		pools, _ := findNuttX(m, &Hints{})
-		if p, err := OpenNuttX(m, m.Addr, &all[int(which)%len(all)]); err == nil {
+		if p, err := openNuttX(m, m.Addr, &all[int(which)%len(all)]); err == nil {
 			pools = append(pools, p)
 		}
 		walkAny(t, pools)
@@ -84,7 +84,7 @@ func FuzzRTThread(f *testing.F) {
 		small, _ := findRTThread(m, &Hints{})
 		memheap, _ := findRTThreadMemheap(m, &Hints{})
 		pools := append(small, memheap...)
-		if p, err := OpenRTThread(m, m.Addr, &all[int(which)%len(all)]); err == nil {
+		if p, err := openRTThread(m, m.Addr, &all[int(which)%len(all)]); err == nil {
 			pools = append(pools, p)
 		}
 		walkAny(t, pools)

@@ -144,9 +144,6 @@ func (p *NuttXPool) checkGuard(w *chainWalk, o *nuttxOffsets) {
 	})
 }
 
-// Repair returns the bytes that would restore all that is provable.
-func (p *NuttXPool) Repair() []Patch { return p.Walk(nil, func(*heap.Finding) {}).Patches }
-
 // Fields implements Pool.
 func (p *NuttXPool) Fields(n *heap.Node) []Field {
 	w := p.walk(nil, nil, false)

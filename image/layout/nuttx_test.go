@@ -67,7 +67,7 @@ func (h *NuttXHeap) model(tb interface{ Fatal(...any) }) *chainModel {
 	m := &chainModel{
 		name: h.Layout.String(), addr: h.Addr, image: image, starts: append(starts, end), checked: make([]byte, len(image)), weak: true,
 		open: func(b Bytes) (Pool, error) {
-			p, err := OpenNuttX(b, h.Addr, &h.Layout)
+			p, err := openNuttX(b, h.Addr, &h.Layout)
 			if err != nil {
 				return nil, err
 			}

@@ -41,7 +41,7 @@ func BenchmarkTLSFWalk(b *testing.B) {
 				count /= 2 // a node can have 2^29 bytes, and a pool no more
 			}
 			m, h := tlsfLarge(b, d.l, count)
-			p, err := OpenTLSF(m, h.Addr, &d.l, d.l.A)
+			p, err := openTLSF(m, h.Addr, &d.l, d.l.A)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -122,7 +122,7 @@ func tlsfHostilePool(t testing.TB, n int, fill func(uint32) uint32) *TLSFPool {
 		putWord(b[i:], 4, uint64(fill(uint32(h.Addr)+uint32(i))))
 	}
 	putWord(b[o.PoolSize:], 4, uint64(n))
-	p, err := OpenTLSF(Bytes{h.Addr, b}, h.Addr, &l, false)
+	p, err := openTLSF(Bytes{h.Addr, b}, h.Addr, &l, false)
 	if err != nil {
 		t.Fatal(err)
 	}

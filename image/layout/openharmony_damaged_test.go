@@ -98,7 +98,7 @@ func TestTLSFListBehindDamage(t *testing.T) {
 		bad := slices.Clone(pool)
 		at := starts[from] - h.Addr - 4
 		clear(bad[at : starts[from+1]-h.Addr+12])
-		p, err := OpenTLSF(Bytes{h.Addr, bad}, h.Addr, &l, false)
+		p, err := openTLSF(Bytes{h.Addr, bad}, h.Addr, &l, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestTLSFRecovered(t *testing.T) {
 		t.Fatal(err)
 	}
 	copy(pool[starts[2]-h.Addr:], "AAAAA") // the magic, and a byte of the first LR
-	p, err := OpenTLSF(Bytes{h.Addr, pool}, h.Addr, &l, false)
+	p, err := openTLSF(Bytes{h.Addr, pool}, h.Addr, &l, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,10 +107,10 @@ func (t *tlsfHints) compiled(l TLSF) bool {
 	return true
 }
 
-// OpenTLSF opens the pool whose head lies at addr. layout says how it is laid
+// openTLSF opens the pool whose head lies at addr. layout says how it is laid
 // out; nil: that is found out from what lies there, for LiteOS-A if a. It fails
 // if no pool can be recognized there.
-func OpenTLSF(mem heap.RAM, addr heap.Addr, layout *TLSF, a bool) (*TLSFPool, error) {
+func openTLSF(mem heap.RAM, addr heap.Addr, layout *TLSF, a bool) (*TLSFPool, error) {
 	m := newRAM(mem)
 	if layout == nil {
 		if p := tlsfOpen(m, addr, a, &tlsfHints{}); p != nil {

@@ -155,7 +155,7 @@ func TestTLSFFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	b[starts[3]-h.Addr] = 0
-	p, err := OpenTLSF(Bytes{h.Addr, b}, h.Addr, &l, false)
+	p, err := openTLSF(Bytes{h.Addr, b}, h.Addr, &l, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func FuzzTLSF(f *testing.F) {
 			found, _ := findTLSF(m, &Hints{}, a)
 			pools = append(pools, found...)
 		}
-		if p, err := OpenTLSF(m, m.Addr, &l, l.A); err == nil {
+		if p, err := openTLSF(m, m.Addr, &l, l.A); err == nil {
 			pools = append(pools, p)
 		}
 		for _, p := range pools {

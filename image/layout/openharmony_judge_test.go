@@ -154,7 +154,7 @@ func TestTLSFFaults(t *testing.T) {
 			all := append(slices.Clone(starts), h.Addr+heap.Addr(len(pool))-heap.Addr(o.Head))
 			at := c.at(&o, all)
 			copy(pool[at-h.Addr:], c.data)
-			p, err := OpenTLSF(Bytes{h.Addr, pool}, h.Addr, &c.l, c.l.A)
+			p, err := openTLSF(Bytes{h.Addr, pool}, h.Addr, &c.l, c.l.A)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -197,7 +197,7 @@ func TestTLSFFaults(t *testing.T) {
 			if !c.repair {
 				return
 			}
-			again, err := OpenTLSF(patchedTLSF(p, pool, s.Patches), h.Addr, &c.l, c.l.A)
+			again, err := openTLSF(patchedTLSF(p, pool, s.Patches), h.Addr, &c.l, c.l.A)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -203,7 +203,7 @@ func TestTLSFDamaged(t *testing.T) {
 		if h.misleads(pool, bad, starts) {
 			return
 		}
-		p, err := OpenTLSF(Bytes{Addr: h.Addr, Data: bad}, h.Addr, &l, l.A)
+		p, err := openTLSF(Bytes{Addr: h.Addr, Data: bad}, h.Addr, &l, l.A)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,7 +222,7 @@ func TestTLSFDamaged(t *testing.T) {
 			recovered = recovered && f.Recovered
 		}
 		if recovered && len(findings) > 0 {
-			again, err := OpenTLSF(patchedTLSF(p, bad, s.Patches), h.Addr, &l, l.A)
+			again, err := openTLSF(patchedTLSF(p, bad, s.Patches), h.Addr, &l, l.A)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -90,9 +90,6 @@ func (p *TLSFPool) Walk(visit func(*heap.Node) bool, report func(*heap.Finding))
 	return w.survey
 }
 
-// Repair returns the bytes that would restore all that is provable.
-func (p *TLSFPool) Repair() []Patch { return p.Walk(nil, func(*heap.Finding) {}).Patches }
-
 // Fields implements Pool.
 func (p *TLSFPool) Fields(n *heap.Node) []Field {
 	w := p.walker()

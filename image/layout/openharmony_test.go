@@ -92,7 +92,7 @@ func TestTLSFRoundTrip(t *testing.T) {
 			t.Fatal(l, err)
 		}
 		ram := Bytes{Addr: h.Addr - 64, Data: append(make([]byte, 64), pool...)}
-		given, err := OpenTLSF(ram, h.Addr, &l, l.A)
+		given, err := openTLSF(ram, h.Addr, &l, l.A)
 		if err != nil {
 			t.Fatal(l, err)
 		}

@@ -54,7 +54,7 @@ func placedHeaps(t *testing.T) map[string]*placedHeap {
 			t.Fatal(err)
 		}
 		o := l.Offsets()
-		all[name] = &placedHeap{Bytes{h.Addr, pool}, starts, o.Head, o.Word, func(b Bytes) (Pool, error) { return OpenTLSF(b, h.Addr, &l, l.A) }}
+		all[name] = &placedHeap{Bytes{h.Addr, pool}, starts, o.Head, o.Word, func(b Bytes) (Pool, error) { return openTLSF(b, h.Addr, &l, l.A) }}
 	}
 	return all
 }

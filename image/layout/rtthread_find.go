@@ -66,9 +66,9 @@ func rtFind(mem heap.RAM, h *Hints, kinds ...RTThreadKind) (pools []Pool, notes 
 	return pools, notes
 }
 
-// OpenRTThread opens the heap whose structure, or first node, lies at addr.
+// openRTThread opens the heap whose structure, or first node, lies at addr.
 // layout says how it is laid out; nil: that is found out from what lies there.
-func OpenRTThread(mem heap.RAM, addr heap.Addr, layout *RTThread) (*RTThreadPool, error) {
+func openRTThread(mem heap.RAM, addr heap.Addr, layout *RTThread) (*RTThreadPool, error) {
 	if layout != nil {
 		if err := layout.Validate(); err != nil {
 			return nil, err

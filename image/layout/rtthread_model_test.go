@@ -62,7 +62,7 @@ func (h *RTThreadHeap) model(tb interface{ Fatal(...any) }) *chainModel {
 	m := &chainModel{
 		name: h.Layout.String(), addr: h.Addr, image: image, starts: append(starts, end), checked: make([]byte, len(image)),
 		open: func(b Bytes) (Pool, error) {
-			p, err := OpenRTThread(b, h.Addr, &h.Layout)
+			p, err := openRTThread(b, h.Addr, &h.Layout)
 			if err != nil {
 				return nil, err
 			}

@@ -154,9 +154,6 @@ func (p *RTThreadPool) checkTotals(w *chainWalk) {
 	w.say(f)
 }
 
-// Repair returns the bytes that would restore all that is provable.
-func (p *RTThreadPool) Repair() []Patch { return p.Walk(nil, func(*heap.Finding) {}).Patches }
-
 // Fields implements Pool.
 func (p *RTThreadPool) Fields(n *heap.Node) []Field {
 	m := newRAM(p.mem)
