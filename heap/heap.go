@@ -154,7 +154,7 @@ type Node struct {
 type Stats struct {
 	Size        uint64 `json:"size"`         // bytes under management now
 	Used        uint64 `json:"used"`         // in used nodes, headers and the pool's own head included
-	Free        uint64 `json:"free"`         // Size - Used
+	Free        uint64 `json:"free"`         // Size - Used, or what is known of it where part of the heap is missing
 	LargestFree uint64 `json:"largest_free"` // total length of the largest free node
 	UsedNodes   uint64 `json:"used_nodes"`
 	FreeNodes   uint64 `json:"free_nodes"`
