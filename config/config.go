@@ -311,10 +311,8 @@ func Pool(t *kconfig.Tree) (cfg heapwright.Config, warnings []string, err error)
 	if on("HEAPWRIGHT_ON_FINDING_PANIC") {
 		cfg.Policy = heapwright.Panic
 	}
-	for _, name := range []string{"LOSCFG_MEM_RECORDINFO"} {
-		if on(name) {
-			warnings = append(warnings, name+" has no effect on heapwright pools: it is for devices")
-		}
+	if on("LOSCFG_MEM_RECORDINFO") {
+		warnings = append(warnings, "LOSCFG_MEM_RECORDINFO has no effect on heapwright pools: it is for devices")
 	}
 	return cfg, warnings, nil
 }

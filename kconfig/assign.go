@@ -141,7 +141,7 @@ func (t *Tree) assign(line string, number int, set map[*Symbol]int) *Problem {
 		}
 		value = value[:1]
 	case String:
-		text, ok := quoted(value)
+		text, _, ok := unquote(value) // what is behind the quote does not count
 		if !ok {
 			return &Problem{Name: name, Msg: fmt.Sprintf("%s is a string: %.60q must stand in quotes", name, value)}
 		}
@@ -157,25 +157,6 @@ func (t *Tree) assign(line string, number int, set map[*Symbol]int) *Problem {
 		return &Problem{Name: name, Msg: fmt.Sprintf("%s was set in line %d already; this one counts", name, before)}
 	}
 	return nil
-}
-
-// quoted returns the string in quotes that s begins with; what follows them does
-// not count. A backslash takes away the meaning of what follows it.
-func quoted(s string) (text string, ok bool) {
-	if s == "" || s[0] != '"' {
-		return "", false
-	}
-	var b strings.Builder
-	for i := 1; i < len(s); i++ {
-		switch {
-		case s[i] == '"':
-			return b.String(), true
-		case s[i] == '\\' && i+1 < len(s):
-			i++
-		}
-		b.WriteByte(s[i])
-	}
-	return "", false
 }
 
 // malformed says why a value cannot be one of the symbol's type; "": it can.

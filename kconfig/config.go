@@ -79,7 +79,8 @@ func parse(line string) (name, value string, err error) {
 		return "", "", fmt.Errorf("%.40q sets no symbol: SYMBOL=value is expected", line)
 	}
 	if strings.HasPrefix(value, `"`) {
-		if value, ok = unquote(value); !ok {
+		var rest string
+		if value, rest, ok = unquote(value); !ok || rest != "" {
 			return "", "", fmt.Errorf("the text of %.40s does not end with its quote", name)
 		}
 	}
@@ -96,18 +97,21 @@ func isSymbol(s string) bool {
 	return s != ""
 }
 
-// unquote takes off the quotes of a text, and the backslash in front of each
-// character that has one. Nothing may follow the closing quote.
-func unquote(s string) (text string, ok bool) {
+// unquote takes off the quotes of the text that s begins with, and the backslash
+// in front of each character that has one. rest is what is behind the text.
+func unquote(s string) (text, rest string, ok bool) {
+	if !strings.HasPrefix(s, `"`) {
+		return "", s, false
+	}
 	var b strings.Builder
 	for i := 1; i < len(s); i++ {
 		switch {
 		case s[i] == '"':
-			return b.String(), i == len(s)-1
+			return b.String(), s[i+1:], true
 		case s[i] == '\\' && i+1 < len(s):
 			i++
 		}
 		b.WriteByte(s[i])
 	}
-	return "", false
+	return "", s, false
 }
